@@ -1,0 +1,1 @@
+"""The adversarial game and its mathematics: losses, penalties, the alternating step."""

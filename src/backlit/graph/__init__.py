@@ -1,0 +1,1 @@
+"""The graph: capture, topological order, backpropagation, numerical check, text and drawing."""

@@ -1,0 +1,1 @@
+"""Loss functions as small files, each with its source and equation."""

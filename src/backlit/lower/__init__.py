@@ -1,0 +1,1 @@
+"""Which kernel serves which gate on this machine."""

@@ -1,0 +1,1 @@
+"""One whole training step as a graph: assembled, then run watched, plain or compiled."""
