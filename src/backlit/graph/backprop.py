@@ -17,7 +17,7 @@ from torch.fx.node import map_arg
 
 from backlit.errors import GateError
 from backlit.gates import gate_of, sum_to
-from backlit.graph.origin import origin_of, stamp
+from backlit.graph.origin import origin_of, remember_gradient, stamp
 
 Values = dict[Node, Any]
 
@@ -162,6 +162,9 @@ def value_and_grad(
     seed = torch.ones_like(values[loss_wire])
     targets = [wires[i] for i in wanted]
     grads = backward(gm, values, {loss_wire: seed}, targets)
+    for wire, grad in grads.items():
+        if isinstance(grad, Tensor) and isinstance(values[wire], Tensor):
+            remember_gradient(values[wire], grad)
     return outputs, [grads.get(wire) for wire in targets]
 
 
