@@ -172,4 +172,3 @@ class Step:
             for name, tensor in self.state.items():
                 tensor.detach().copy_(before[name])
         return found[0] if found else None
-
