@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, linear
 
 from backlit.errors import RecipeError
+from backlit.registry import Count
 
 
 class AngularMargin(nn.Module, ABC):
@@ -24,7 +25,7 @@ class AngularMargin(nn.Module, ABC):
         features: length F of a feature vector.
     """
 
-    def __init__(self, classes: int, features: int) -> None:
+    def __init__(self, classes: Count, features: Count) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.empty(classes, features))
         nn.init.xavier_normal_(self.weight)
@@ -79,7 +80,7 @@ class SphereFace(AngularMargin):
     """
 
     def __init__(
-        self, classes: int, features: int = 2, margin: int = 4, softness: float = 0.0
+        self, classes: Count, features: Count = 2, margin: int = 4, softness: float = 0.0
     ) -> None:
         super().__init__(classes, features)
         if margin not in (1, 2, 3, 4):
@@ -119,7 +120,7 @@ class CosFace(AngularMargin):
     """
 
     def __init__(
-        self, classes: int, features: int = 2, margin: float = 0.35, size: float = 64.0
+        self, classes: Count, features: Count = 2, margin: float = 0.35, size: float = 64.0
     ) -> None:
         super().__init__(classes, features)
         self.margin = margin
@@ -153,7 +154,7 @@ class ArcFace(AngularMargin):
     """
 
     def __init__(
-        self, classes: int, features: int = 2, margin: float = 0.5, size: float = 64.0
+        self, classes: Count, features: Count = 2, margin: float = 0.5, size: float = 64.0
     ) -> None:
         super().__init__(classes, features)
         if not 0 <= margin <= math.pi:

@@ -41,9 +41,7 @@ def diou(a: Tensor, b: Tensor) -> Tensor:
 
     Source: Zheng et al. 2020, "Distance-IoU Loss", equations 6 and 7.
     """
-    width, height = _enclosing(a, b)
-    between = (a[..., :2] + a[..., 2:] - b[..., :2] - b[..., 2:]) / 2  # (..., 2)
-    return iou(a, b) - _quotient(between.square().sum(-1), width.square() + height.square())
+    return iou(a, b) - _distance(a, b)
 
 
 def ciou(a: Tensor, b: Tensor) -> Tensor:
@@ -54,9 +52,9 @@ def ciou(a: Tensor, b: Tensor) -> Tensor:
     Source: Zheng et al. 2020, "Distance-IoU Loss", equations 8 to 11.
     """
     v = 4 / math.pi**2 * (_angle(b) - _angle(a)).square()
-    fixed = v.detach()
-    alpha = _quotient(fixed, 1 - iou(a, b).detach() + fixed)
-    return diou(a, b) - alpha * v
+    overlap = iou(a, b)
+    alpha = _quotient(v, 1 - overlap + v).detach()
+    return overlap - _distance(a, b) - alpha * v
 
 
 class BoxLoss(nn.Module, ABC):
@@ -117,7 +115,8 @@ class CIoU(BoxLoss):
 
 def _intersection_and_union(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
     sides = torch.minimum(a[..., 2:], b[..., 2:]) - torch.maximum(a[..., :2], b[..., :2])
-    intersection = sides.clamp(min=0).prod(-1)
+    sides = sides.clamp(min=0)
+    intersection = sides[..., 0] * sides[..., 1]
     return intersection, _area(a) + _area(b) - intersection
 
 
@@ -135,6 +134,12 @@ def _sides(box: Tensor) -> tuple[Tensor, Tensor]:
 def _enclosing(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
     sides = torch.maximum(a[..., 2:], b[..., 2:]) - torch.minimum(a[..., :2], b[..., :2])
     return sides[..., 0], sides[..., 1]
+
+
+def _distance(a: Tensor, b: Tensor) -> Tensor:
+    width, height = _enclosing(a, b)
+    between = (a[..., :2] + a[..., 2:] - b[..., :2] - b[..., 2:]) / 2  # (..., 2)
+    return _quotient(between.square().sum(-1), width.square() + height.square())
 
 
 def _angle(box: Tensor) -> Tensor:

@@ -8,6 +8,8 @@ from typing import final
 import torch
 from torch import Tensor, nn
 
+from backlit.registry import Count
+
 
 @final
 class Center(nn.Module):
@@ -24,7 +26,7 @@ class Center(nn.Module):
     Recognition", equation 2 (there a sum, here a mean over the batch).
     """
 
-    def __init__(self, classes: int, features: int = 2) -> None:
+    def __init__(self, classes: Count, features: Count = 2) -> None:
         super().__init__()
         self.centers = nn.Parameter(torch.randn(classes, features))
 

@@ -11,6 +11,7 @@ from typing import Literal, get_args
 from torch import Tensor, nn
 
 from backlit.errors import RecipeError
+from backlit.registry import Count, Probability
 
 Kind = Literal["rnn", "lstm", "gru"]
 State = tuple[Tensor, ...]
@@ -39,12 +40,12 @@ class Recurrent(nn.Module):
 
     def __init__(
         self,
-        features: int,
-        width: int = 64,
+        features: Count,
+        width: Count = 64,
         kind: Kind = "lstm",
-        layers: int = 1,
-        dropout: float = 0.0,
-        vocabulary: int | None = None,
+        layers: Count = 1,
+        dropout: Probability = 0.0,
+        vocabulary: Count | None = None,
     ) -> None:
         super().__init__()
         if kind not in get_args(Kind):
@@ -87,13 +88,13 @@ class SequenceClassifier(nn.Module):
 
     def __init__(
         self,
-        features: int,
-        classes: int = 2,
-        width: int = 64,
+        features: Count,
+        classes: Count = 2,
+        width: Count = 64,
         kind: Kind = "lstm",
-        layers: int = 1,
-        dropout: float = 0.0,
-        vocabulary: int | None = None,
+        layers: Count = 1,
+        dropout: Probability = 0.0,
+        vocabulary: Count | None = None,
     ) -> None:
         super().__init__()
         self.recurrent = Recurrent(features, width, kind, layers, dropout, vocabulary)
@@ -120,13 +121,13 @@ class SequenceTagger(nn.Module):
 
     def __init__(
         self,
-        features: int,
-        classes: int = 2,
-        width: int = 64,
+        features: Count,
+        classes: Count = 2,
+        width: Count = 64,
         kind: Kind = "lstm",
-        layers: int = 1,
-        dropout: float = 0.0,
-        vocabulary: int | None = None,
+        layers: Count = 1,
+        dropout: Probability = 0.0,
+        vocabulary: Count | None = None,
     ) -> None:
         super().__init__()
         self.recurrent = Recurrent(features, width, kind, layers, dropout, vocabulary)
@@ -149,12 +150,12 @@ class CharacterModel(nn.Module):
 
     def __init__(
         self,
-        vocabulary: int,
-        features: int = 32,
-        width: int = 128,
+        vocabulary: Count,
+        features: Count = 32,
+        width: Count = 128,
         kind: Kind = "lstm",
-        layers: int = 1,
-        dropout: float = 0.0,
+        layers: Count = 1,
+        dropout: Probability = 0.0,
     ) -> None:
         super().__init__()
         self.recurrent = Recurrent(features, width, kind, layers, dropout, vocabulary)
@@ -187,12 +188,12 @@ class SequenceRegressor(nn.Module):
 
     def __init__(
         self,
-        features: int = 1,
-        outputs: int = 1,
-        width: int = 32,
+        features: Count = 1,
+        outputs: Count = 1,
+        width: Count = 32,
         kind: Kind = "rnn",
-        layers: int = 1,
-        dropout: float = 0.0,
+        layers: Count = 1,
+        dropout: Probability = 0.0,
     ) -> None:
         super().__init__()
         self.recurrent = Recurrent(features, width, kind, layers, dropout)
