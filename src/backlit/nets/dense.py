@@ -50,6 +50,8 @@ class TwoLayer(nn.Module):
 
     Raises:
         RecipeError: an unknown activation.
+
+    Source: Cybenko 1989, "Approximation by superpositions of a sigmoidal function", equation 1.
     """
 
     def __init__(

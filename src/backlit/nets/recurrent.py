@@ -84,6 +84,8 @@ class SequenceClassifier(nn.Module):
         features: length of x_t, or of a token's learnt vector.
         classes: scores per sequence, default 2.
         width, kind, layers, dropout, vocabulary: as in `Recurrent`.
+
+    Source: see `Recurrent`; o = V s_T + b.
     """
 
     def __init__(
@@ -117,6 +119,8 @@ class SequenceTagger(nn.Module):
         features: length of x_t, or of a token's learnt vector.
         classes: scores per step, default 2.
         width, kind, layers, dropout, vocabulary: as in `Recurrent`.
+
+    Source: see `Recurrent`; o_t = V s_t + b.
     """
 
     def __init__(
@@ -184,6 +188,8 @@ class SequenceRegressor(nn.Module):
         features: length of x_t, default 1.
         outputs: numbers to predict, default 1.
         width, kind, layers, dropout: as in `Recurrent`; width defaults to 32, kind to "rnn".
+
+    Source: see `Recurrent`; o = V s_T + b.
     """
 
     def __init__(

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from torch.nn.functional import relu
 
 from backlit.errors import RecipeError
-from backlit.nets.activations import he_normal
+from backlit.nets.initial import he_normal
 from backlit.registry import Count
 
 

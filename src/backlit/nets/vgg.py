@@ -5,7 +5,7 @@ import math
 from torch import Tensor, nn
 
 from backlit.errors import RecipeError
-from backlit.nets.activations import he_normal
+from backlit.nets.initial import he_normal
 from backlit.registry import Count, Probability
 
 # Convolutions in each of the five stages; a 2x2 pool ends each stage.
