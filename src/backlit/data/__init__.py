@@ -6,9 +6,21 @@ of its arguments, so that a resumed run sees what an uninterrupted one would hav
 `grid` show a set before anything is trained on it.
 """
 
+from backlit.data.cache import CacheWarning, cache_folder
 from backlit.data.fluent import emoji
 from backlit.data.look import describe, grid
-from backlit.data.order import batch_indices, order
+from backlit.data.open_folder import folder
 from backlit.data.pictures import PictureSet
+from backlit.data.sampling import batch_indices, order
 
-__all__ = ["PictureSet", "batch_indices", "describe", "emoji", "grid", "order"]
+__all__ = [
+    "CacheWarning",
+    "PictureSet",
+    "batch_indices",
+    "cache_folder",
+    "describe",
+    "emoji",
+    "folder",
+    "grid",
+    "order",
+]

@@ -13,7 +13,7 @@ from typing import Any, Literal
 import numpy as np
 from PIL import Image
 
-from backlit.data.options import check_one_of, check_size, to_colour
+from backlit.data.options import check_one_of, check_size, composite, to_colour
 from backlit.data.pictures import PictureSet, content_key
 from backlit.errors import DataError
 
@@ -102,13 +102,6 @@ def emoji(
         names=tuple(rows[index]["label"] for index in chosen),
         key=content_key(hashlib.sha256(pixels.data).hexdigest(), pixels.shape, labels),
     )
-
-
-def composite(pixels: np.ndarray, colour: tuple[int, int, int]) -> np.ndarray:
-    """RGBA laid over one colour: uint8 (..., 4) to uint8 (..., 3), rounded to nearest."""
-    alpha = pixels[..., 3:].astype(np.uint32)
-    over = pixels[..., :3] * alpha + np.array(colour, np.uint32) * (255 - alpha)
-    return ((over + 127) // 255).astype(np.uint8)
 
 
 def _is_in(row: dict[str, Any], groups: list[str]) -> bool:

@@ -1,8 +1,9 @@
-"""Values shared by the sources of pictures: sizes and backgrounds, checked before any work."""
+"""What the sources of pictures share: options checked before any work, and the background."""
 
 from collections.abc import Iterable
 from typing import TypeAlias
 
+import numpy as np
 from PIL import ImageColor
 
 from backlit.errors import DataError
@@ -39,3 +40,10 @@ def to_colour(background: object) -> Colour:
     raise DataError(
         f"background: expected (r, g, b) of 0..255 or a colour name, got {background!r}"
     )
+
+
+def composite(pixels: np.ndarray, colour: Colour) -> np.ndarray:
+    """RGBA laid over one colour: uint8 (..., 4) to uint8 (..., 3), rounded to nearest."""
+    alpha = pixels[..., 3:].astype(np.uint32)
+    over = pixels[..., :3] * alpha + np.array(colour, np.uint32) * (255 - alpha)
+    return ((over + 127) // 255).astype(np.uint8)
