@@ -18,7 +18,7 @@ from backlit.errors import BacklitError
 app = typer.Typer(
     name="backlit",
     help="Train neural networks, adversarial ones first, as one visible graph.",
-    no_args_is_help=True,
+    rich_markup_mode="markdown",
     add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -39,7 +39,7 @@ def main(arguments: list[str] | None = None) -> None:
 def run(arguments: list[str]) -> int:
     """Run a command; return its exit code: 0, 2 for an error, 128 + n for signal n."""
     try:
-        return app(arguments, prog_name="backlit", standalone_mode=False) or 0
+        return app(arguments or ["--help"], prog_name="backlit", standalone_mode=False) or 0
     except BacklitError as error:
         if os.environ.get("BACKLIT_TRACEBACK") == "1":
             raise

@@ -40,7 +40,7 @@ def environment(mode: str) -> dict[str, Any]:
 
 
 def differences(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
-    """Return one readable line part for each fact that changed, such as "torch 2.12.0 -> 2.13.0"."""
+    """Return "torch 2.12.0 -> 2.13.0" and the like for each fact that changed."""
     return [
         f"{name} {before.get(name, 'unknown')} -> {now.get(name, 'unknown')}"
         for name in sorted(before.keys() | now.keys())

@@ -131,7 +131,7 @@ class Sitting:
             )
         self._environment = environment(used)
         if not recorded:
-            note = " (no C++ compiler found)" if used != mode == "compiled" else ""
+            note = " (compiling is not possible here)" if used != mode == "compiled" else ""
             self._say("begun", f"training in {self._folder.path}, {used} mode{note}")
             return
         self._say("resumed", f"going on in {self._folder.path} from step {self.step:,}")
@@ -199,13 +199,18 @@ class Sitting:
         log.event(self.step, "checkpoint", "saved")
 
     def _diverged(self, what: str, index: int) -> NoReturn:
+        if self._saved_step is None:
+            raise DivergenceError(
+                f"the game's first state: {what}; expected finite numbers before the first step: "
+                "look at the networks' initial weights"
+            )
         with self._report.task("looking for the gate") as task:
             start, state = self._last_good()
             gate = find_gate(self._game, self._batch, start, state, index, task.update)
         text = (
             f"step {index + 1:,}: expected finite numbers, but {what}; first at "
             f"{gate or 'no gate that a replay could show'}; the checkpoint of step "
-            f"{self._saved_step or 0:,} in {self._folder.path} is good; try a new run with a lower "
+            f"{self._saved_step:,} in {self._folder.path} is good; try a new run with a lower "
             "learning rate or a penalty on D"
         )
         self._folder.log.event(index + 1, "divergence", text)
@@ -216,8 +221,7 @@ class Sitting:
         for index, state in reversed(self._history):
             if nonfinite_tensor(state) is None:
                 return index, state
-        if self._saved_step is None:
-            return 0, self._game.state
+        assert self._saved_step is not None
         return self._saved_step, self._folder.checkpoints.load(self._saved_step).state
 
     def _draw(self, path: Path) -> None:
