@@ -1,0 +1,241 @@
+"""Capture: any torch.nn.Module or function becomes a graph of gates, checked against PyTorch."""
+
+from __future__ import annotations
+
+import inspect
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.export.graph_signature import InputKind, OutputKind
+from torch.fx import GraphModule
+from torch.utils._pytree import tree_flatten, tree_map
+
+from backlit.errors import CaptureError
+from backlit.gates.base import aten
+from backlit.graph.backprop import output_wires, placeholders
+from backlit.graph.graph import Graph, Input
+from backlit.graph.noise import externalise
+from backlit.graph.origin import from_export
+from backlit.graph.parity import verify
+from backlit.graph.trace import decompositions
+
+
+def capture(
+    target: nn.Module | Callable[..., Any], *args: Any, verdict: bool = True, **kwargs: Any
+) -> Graph:
+    """Captures a module (in the mode it is in) or a function as a graph of gates.
+
+    Args:
+        target: a `torch.nn.Module`, or a function of tensors; modules a function closes over
+            count as its sub-modules. Floats given to a function become 0-d inputs.
+        args, kwargs: example inputs; the graph keeps their shapes.
+        verdict: compare forward, buffers and all gradients once with plain PyTorch.
+    Returns: the graph, bound to the module's live parameters and buffers.
+    Raises: CaptureError for what cannot be captured, with the detour; ParityError where graph
+        and PyTorch differ, naming the first module that does; GateError for an operation
+        without a gate.
+    """
+    module, function = _as_module(target)
+    if function is not None:
+        args, kwargs = tree_map(_float_to_tensor, (args, kwargs))
+    signature = inspect.signature(function or module.forward)
+    exported = _export(module, args, kwargs)
+    gm = exported.graph_module
+    signature_of = exported.graph_signature
+    inputs: list[Input] = []
+    bindings: dict[str, Tensor] = {}
+    example: dict[str, Tensor] = {}
+    leaves = tree_flatten((args, kwargs))[0]
+    names = _argument_names(signature, args, kwargs)
+    state = {
+        **dict(module.named_parameters(remove_duplicate=False)),
+        **dict(module.named_buffers()),
+    }
+    user_position = 0
+    for node, spec in zip(placeholders(gm), signature_of.input_specs, strict=True):
+        if spec.kind == InputKind.USER_INPUT:
+            leaf, name = leaves[user_position], names[user_position]
+            user_position += 1
+            if not isinstance(leaf, Tensor):
+                gm.graph.erase_node(node)  # a constant argument, baked in by the export
+                continue
+            inputs.append(Input(name, "input"))
+            example[name] = leaf.detach()
+        elif spec.kind in (InputKind.PARAMETER, InputKind.BUFFER):
+            kind = "parameter" if spec.kind == InputKind.PARAMETER else "buffer"
+            inputs.append(Input(spec.target, kind))
+            bindings[spec.target] = state[spec.target]
+        else:
+            inputs.append(Input(spec.target, "constant"))
+            bindings[spec.target] = exported.constants[spec.target]
+    new_buffers = tuple(
+        spec.target for spec in signature_of.output_specs if spec.kind == OutputKind.BUFFER_MUTATION
+    )
+    _flatten_output(gm)
+    for node in gm.graph.nodes:
+        if node.op == "call_function":
+            node.meta["origin"] = from_export(node)
+    graph = Graph(
+        gm=gm,
+        inputs=tuple(inputs),
+        out_spec=exported.call_spec.out_spec,
+        in_spec=exported.call_spec.in_spec,
+        new_buffers=new_buffers,
+        bindings=bindings,
+        example=example,
+        signature=signature,
+    )
+    if verdict:
+        verify(graph, module, args, kwargs)
+    noise = externalise(gm)
+    graph.inputs += tuple(Input(node.name, "noise", spec) for node, spec in noise)
+    return graph
+
+
+def _as_module(target: Any) -> tuple[nn.Module, Callable[..., Any] | None]:
+    """The module to export; for a function, a wrapper that owns the modules it closes over."""
+    if isinstance(target, nn.Module):
+        return target, None
+    if not callable(target):
+        raise CaptureError(
+            f"expected a torch.nn.Module or a function to capture, got {type(target).__name__}"
+        )
+
+    class Function(nn.Module):
+        def forward(self, *args: Any, **kwargs: Any) -> Any:
+            return target(*args, **kwargs)
+
+    wrapper = Function()
+    owner = getattr(target, "__self__", None)
+    closed_over = {"self": owner} if isinstance(owner, nn.Module) else {}
+    if inspect.isfunction(target):
+        found = inspect.getclosurevars(target)
+        closed_over = {**found.globals, **found.nonlocals, **closed_over}
+    for name, value in closed_over.items():
+        if isinstance(value, nn.Module):
+            wrapper.add_module(name, value)
+        elif isinstance(value, nn.Parameter):
+            wrapper.register_parameter(name, value)
+    wrapper.train(any(m.training for m in wrapper.children()))
+    return wrapper, target
+
+
+def _float_to_tensor(leaf: Any) -> Any:
+    return torch.tensor(leaf) if isinstance(leaf, float) else leaf
+
+
+def _argument_names(signature: inspect.Signature, args: Any, kwargs: Any) -> list[str]:
+    """One name for each leaf of the arguments: the argument's, numbered inside a container."""
+    positional = [
+        p for p in signature.parameters.values() if p.kind not in (p.VAR_KEYWORD, p.KEYWORD_ONLY)
+    ]
+    names = []
+    for position, value in enumerate(args):
+        parameter = positional[min(position, len(positional) - 1)]
+        base = parameter.name
+        if parameter.kind == parameter.VAR_POSITIONAL:
+            base = f"{base}_{position - len(positional) + 1}"
+        names += _leaf_names(base, value)
+    # pytree keeps a dict's own order
+    for key, value in kwargs.items():
+        names += _leaf_names(key, value)
+    return names
+
+
+def _leaf_names(base: str, value: Any) -> list[str]:
+    leaves = tree_flatten(value)[0]
+    return [base] if len(leaves) == 1 else [f"{base}_{i}" for i in range(len(leaves))]
+
+
+def _export(module: nn.Module, args: Any, kwargs: Any) -> torch.export.ExportedProgram:
+    """torch.export with stop-gradients kept and only what has no gate decomposed."""
+    with _export_warnings(), _no_custom_autograd():
+        try:
+            program = torch.export.export(module, tuple(args), dict(kwargs), strict=False)
+        except CaptureError:
+            raise
+        except Exception as error:
+            raise _explained(error, module) from error
+        _keep_stop_gradients(program.graph_module)
+        table = torch.export.default_decompositions()
+        for operator in list(table):
+            if operator not in decompositions():
+                del table[operator]
+        return program.run_decompositions(table)
+
+
+@contextmanager
+def _export_warnings() -> Iterator[None]:
+    with warnings.catch_warnings():
+        # torch.export's own deprecation notices say nothing to a user of Backlit
+        warnings.simplefilter("ignore")
+        yield
+
+
+@contextmanager
+def _no_custom_autograd() -> Iterator[None]:
+    """Refuses custom autograd functions: an export traces through and loses their backward."""
+    original = torch.autograd.Function.__dict__["apply"]
+
+    def apply(cls: type, *args: Any, **kwargs: Any) -> Any:
+        if cls.__module__.split(".")[0] != "torch":
+            raise CaptureError(
+                f"expected gates, got the custom autograd.Function {cls.__qualname__}, whose "
+                "backward a capture would lose; register it as a gate: "
+                f"backlit.gate(YourGate, replaces={cls.__name__})"
+            )
+        return original.__get__(None, cls)(*args, **kwargs)
+
+    torch.autograd.Function.apply = classmethod(apply)  # type: ignore[method-assign,assignment]
+    try:
+        yield
+    finally:
+        torch.autograd.Function.apply = original  # type: ignore[method-assign]
+
+
+def _explained(error: Exception, module: nn.Module) -> CaptureError:
+    """One line for a failed export, with the detour where the cause is known."""
+    text = str(error)
+    name = type(module).__name__
+    if "autograd.grad" in text or "grad can be implicitly created" in text:
+        why = "calls autograd.grad inside forward; give the penalty to Backlit instead"
+    elif ".data" in text or "set_data" in text:
+        why = "uses .data; use .detach() instead"
+    elif "data-dependent" in text.lower() or "GuardOnDataDependent" in type(error).__name__:
+        why = "has shapes or branches that depend on values; use torch.where or fixed shapes"
+    else:
+        why = f"could not be exported: {text.splitlines()[0] if text else type(error).__name__}"
+    return CaptureError(f"expected a module torch.export can follow, {name} {why}")
+
+
+def _keep_stop_gradients(gm: GraphModule) -> None:
+    """Puts a detach behind every no_grad region, before a decomposition inlines the region.
+
+    Without it the region's gradient would come back silently (it hides well: 1e-6 .. 1e-4 of
+    the largest gradient with spectral norm).
+    """
+    for node in list(gm.graph.nodes):
+        if node.target is not torch.ops.higher_order.wrap_with_set_grad_enabled:
+            continue
+        if node.args[0] is not False:
+            continue
+        for user in list(node.users):
+            with gm.graph.inserting_after(user):
+                stop = gm.graph.call_function(aten.detach.default, (user,))
+            stop.meta = {k: v for k, v in user.meta.items() if k in ("val", "stack_trace")}
+            user.replace_all_uses_with(stop, delete_user_cb=lambda n, stop=stop: n is not stop)
+    for child in gm.children():
+        if isinstance(child, GraphModule):
+            _keep_stop_gradients(child)
+    gm.recompile()
+
+
+def _flatten_output(gm: GraphModule) -> None:
+    output = next(iter(reversed(gm.graph.nodes)))
+    output.args = (tuple(output_wires(gm)),)
+    gm.graph.eliminate_dead_code()
+    gm.recompile()

@@ -1,0 +1,115 @@
+"""Where a gate comes from: phase of the step, module path, source line, forward or backward.
+
+Every node of a graph carries an `Origin` in ``node.meta["origin"]``. While a graph is traced,
+`stamp` marks the nodes that a piece of code creates; inner marks win, outer ones fill in.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.fx import Node
+from torch.fx.experimental.proxy_tensor import get_proxy_mode, get_proxy_slot
+
+_FRAME = re.compile(
+    r'File "(?P<file>[^"]+)", line (?P<line>\d+), in (?P<where>.*)\n\s*(?P<code>.*)'
+)
+_TORCH = str(Path(torch.__file__).parent)
+_OURS = str(Path(__file__).parent.parent)
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a gate comes from; empty strings where it does not apply.
+
+    Attributes:
+        module: dotted path of the module, e.g. ``"generator.net.3"``.
+        module_type: its class, e.g. ``"ConvTranspose2d"``.
+        source: ``"file.py:12"`` of the user's line that called it, with `code` its text.
+        phase: the part of the step, e.g. ``"D real"``.
+        role: ``"forward"``, ``"backward"`` or ``"update"``.
+        of: for a backward gate, the name of the forward gate whose rule made it.
+    """
+
+    module: str = ""
+    module_type: str = ""
+    source: str = ""
+    code: str = ""
+    phase: str = ""
+    role: str = "forward"
+    of: str = ""
+
+    def where(self) -> str:
+        """One phrase for error messages: module path and source line, as far as known."""
+        module = f"module '{self.module}'" if self.module else "the graph"
+        return f"{module} ({self.source})" if self.source else module
+
+
+def origin_of(node: Node) -> Origin:
+    """The node's origin; an empty one for placeholders and unmarked nodes."""
+    return node.meta.get("origin", Origin())
+
+
+def from_export(node: Node) -> Origin:
+    """Reads module path and user source line from what `torch.export` left on a node."""
+    module, kind = "", ""
+    stack = node.meta.get("nn_module_stack") or {}
+    if stack:
+        path, cls = list(stack.values())[-1]
+        kind = cls if isinstance(cls, str) else f"{cls.__module__}.{cls.__qualname__}"
+        module, kind = path, kind.rsplit(".", 1)[-1]
+    file, line, code = "", "", ""
+    for found in _FRAME.finditer(node.meta.get("stack_trace") or ""):
+        inside = found["file"].startswith((_TORCH, _OURS, "<"))
+        if not inside:
+            file, line, code = found["file"], found["line"], found["code"].strip()
+    return Origin(module, kind, f"{Path(file).name}:{line}" if file else "", code)
+
+
+def remember_gradient(value: Tensor, grad: Tensor) -> None:
+    """While tracing, notes on the wire of `value` which wire holds its gradient."""
+    mode = get_proxy_mode()
+    if mode is None:
+        return
+    wires = [get_proxy_slot(t, mode.tracer, None) for t in (value, grad)]
+    if all(wire is not None for wire in wires):
+        node, grad_node = (wire.proxy.node for wire in wires)
+        node.meta["gradient"] = grad_node.name
+
+
+def _last_traced() -> Node | None:
+    mode = get_proxy_mode()
+    return None if mode is None else mode.tracer.graph._root.prev
+
+
+@contextmanager
+def stamp(origin: Origin | None = None, **fill: str) -> Iterator[None]:
+    """Marks the nodes traced inside.
+
+    Args:
+        origin: given to nodes that have none yet.
+        fill: fields set on nodes inside where they are still empty (or unmarked).
+    """
+    before = _last_traced()
+    yield
+    if before is None:
+        return
+    node: Any = before.next
+    root = before.graph._root
+    while node is not root:
+        mine = node.meta.get("origin")
+        if mine is None and origin is not None:
+            mine = origin
+        if fill:
+            have = mine or Origin(role=fill.get("role", "forward"))
+            mine = replace(have, **{k: v for k, v in fill.items() if not getattr(have, k)})
+        if mine is not None:
+            node.meta["origin"] = mine
+        node = node.next
