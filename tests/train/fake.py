@@ -68,15 +68,17 @@ class FakeGame:
         d = s["d.weight"] - 0.05 * momentum
         slope = (-(-fake_score).sigmoid())[:, None] * s["d.weight"] * (1 - fake**2)
         g = s["g.weight"] - 0.05 * noise.T @ slope / len(batch)
-        self.state = {
+        new = {
             "g.weight": g,
             "d.weight": d,
             "optimiser.d.momentum": momentum,
             "ema.g.weight": 0.9 * s["ema.g.weight"] + 0.1 * g,
             "count": s["count"] + 1,
         }
+        for name, tensor in new.items():
+            s[name].copy_(tensor)  # in place, as a compiled step does
         if index == self._bad[0]:
-            self.state[self._bad[1]] = self.state[self._bad[1]] * float("nan")
+            s[self._bad[1]].fill_(float("nan"))
         return {
             "loss_d": (-real_score).exp().log1p().mean() + fake_score.exp().log1p().mean(),
             "loss_g": (-fake_score).exp().log1p().mean(),
@@ -86,7 +88,8 @@ class FakeGame:
 
     def load(self, state: dict[str, Tensor]) -> None:
         assert state.keys() == self.state.keys()
-        self.state = dict(state)
+        for name, tensor in state.items():
+            self.state[name].copy_(tensor)
 
     def first_nonfinite(self, batch: Tensor, index: int, state_before: dict[str, Tensor]) -> str:
         assert all(bool(t.isfinite().all()) for t in state_before.values())

@@ -18,7 +18,10 @@ WRONG = [
     ("optimiser.d.lr=nan", r"--set optimiser.d.lr: expected a finite number, got nan"),
     ("optimiser.g.lr='fast'", r"--set optimiser.g.lr: expected a number, got 'fast'"),
     ("optimiser.d.lrr=1", r"lrr: unknown key \(did you mean 'lr'\?\); allowed: amsgrad, betas, ep"),
-    ("optimiser.d.name=adan", r"one of SGD, RMSprop, Adam, AdamW, got 'adan' \(did .* 'Adam'\?\)"),
+    (
+        "optimiser.d.name=adan",
+        r"one of SGD, RMSprop, Adam.*, got 'adan' \(did .* 'Adam'\?\)",
+    ),
     ("optimiser.d=3", r"--set optimiser.d: expected a table, got 3"),
     ("optimiser.d={lr=1}", r"--set optimiser.d: expected a table with a name, got \{'lr': 1\}"),
     ("optimiser.d.betas=[0.5]", r"optimiser.d.betas.1: expected more entries, got none at this"),

@@ -6,6 +6,7 @@ an error came from. torch is imported inside the commands alone, so that `--help
 """
 
 import os
+import signal
 import sys
 
 import typer
@@ -46,11 +47,9 @@ def run(arguments: list[str]) -> int:
         return _say(str(error))
     except typer.TyperException as error:
         return _say(f"{error.format_message()} (see backlit --help)")
-    except typer.Abort:
-        return 130
-    except KeyboardInterrupt as error:
-        # What training says on a signal has been printed already.
-        return 128 + getattr(error, "signum", 2)
+    except (typer.Abort, KeyboardInterrupt) as error:
+        # typer wraps the KeyboardInterrupt; what training says on a signal is printed already.
+        return 128 + getattr(error.__cause__ or error, "signum", signal.SIGINT)
 
 
 def _say(text: str) -> int:

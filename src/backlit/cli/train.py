@@ -69,9 +69,10 @@ def train(
     report = room.reporter()
     game = room.build_game(checked)
     with report.task("reading pictures") as task:
-        pictures = room.build_data(
-            checked, lambda what, done, total: task.update(done, total, what)
-        )
+        pictures = room.build_data(checked, lambda done, total: task.update(done, total))
+    if pictures.skipped:
+        name, reason = pictures.skipped[0]
+        report.say(f"{len(pictures.skipped)} files skipped, the first: {name} ({reason})")
     room.train(
         game,
         pictures,

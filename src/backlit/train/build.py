@@ -4,22 +4,25 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
+from pydantic import BaseModel
 from torch import nn
 
 import backlit.data
 import backlit.gan
+from backlit.data import PictureSet
 from backlit.errors import RecipeError, RunError
+from backlit.gan.losses import AdversarialLoss, adversarial_loss
 from backlit.nets import network
+from backlit.step import Optimiser
 from backlit.train.checkpoint import Checkpoint, Checkpoints
 from backlit.train.folder import read_recipe
-from backlit.train.pictures import Pictures
-from backlit.train.recipe import Network, Recipe, load_recipe
-from backlit.train.trainable import Progress, Trainable
+from backlit.train.recipe import Named, Network, Recipe, load_recipe
+from backlit.train.trainable import Trainable
 
 CHANNELS = 3
 
 
-def build_data(recipe: Recipe, progress: Progress | None = None) -> Pictures:
+def build_data(recipe: Recipe, progress: Callable[[int, int], None] | None = None) -> PictureSet:
     """Return the pictures a recipe names.
 
     Raises:
@@ -33,7 +36,7 @@ def build_data(recipe: Recipe, progress: Progress | None = None) -> Pictures:
         size=data.size,
         fit=data.fit,
         strict=data.strict,
-        minimum=data.minimum,
+        minimum=recipe.train.batch,
         progress=progress,
     )
 
@@ -52,15 +55,14 @@ def build_game(recipe: Recipe) -> Trainable:
     return backlit.gan.Game(
         generator,
         discriminator,
-        loss=game.loss.name,
-        loss_options=game.loss.options,
+        loss=_loss(game.loss),
         penalty=None if game.penalty.name == "none" else game.penalty.name,
         penalty_options=game.penalty.options,
         d_steps=game.d_steps,
         warmup_d_steps=game.warmup_d_steps,
         ema=game.ema,
-        optimiser_d=optimiser.d.model_dump(),
-        optimiser_g=optimiser.g.model_dump(),
+        optimiser_d=_optimiser(optimiser.d),
+        optimiser_g=_optimiser(optimiser.g),
         seed=recipe.train.seed,
     )
 
@@ -101,6 +103,17 @@ def run_recipe(run: str | Path) -> Recipe:
     """
     read_recipe(Path(run))
     return load_recipe(Path(run) / "recipe.toml")
+
+
+def _optimiser(chosen: BaseModel) -> Optimiser:
+    return Optimiser(**chosen.model_dump())
+
+
+def _loss(chosen: Named) -> AdversarialLoss:
+    try:
+        return adversarial_loss(chosen.name, **chosen.options)
+    except RecipeError as error:
+        raise RecipeError(f"game.loss: {error}") from error
 
 
 def _step(which: str, checkpoints: Checkpoints, run: str | Path) -> int:

@@ -24,6 +24,11 @@ def nonfinite_tensor(state: Mapping[str, Tensor]) -> str | None:
     return None
 
 
+def snapshot(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return a copy of a state that later steps do not touch."""
+    return {name: tensor.detach().clone() for name, tensor in state.items()}
+
+
 def find_gate(
     game: Trainable,
     batch: Callable[[int], Tensor],
@@ -48,7 +53,7 @@ def find_gate(
     """
     game.load(state)
     for index in range(start, last + 1):
-        before = dict(game.state)
+        before = snapshot(game.state)
         metrics = game.step(batch(index), index)
         bad = nonfinite_metric({name: float(value) for name, value in metrics.items()})
         if bad or nonfinite_tensor(game.state):

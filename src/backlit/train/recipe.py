@@ -43,7 +43,6 @@ class Data(Section):
         style, group: which emoji; group "" takes all of them.
         fit: how a picture that is not square becomes so.
         strict: refuse a folder with unreadable pictures instead of skipping and counting them.
-        minimum: the fewest pictures worth training on.
     """
 
     source: Literal["emoji", "folder"] = "emoji"
@@ -53,7 +52,6 @@ class Data(Section):
     group: str = ""
     fit: Literal["crop", "pad", "stretch"] = "crop"
     strict: bool = False
-    minimum: PositiveInt = 16
 
 
 class Network(Section):
@@ -155,7 +153,30 @@ class AdamW(Section):
     amsgrad: bool = False
 
 
-Optimiser = Annotated[SGD | RMSprop | Adam | AdamW, Field(discriminator="name")]
+class Adagrad(Section):
+    """torch.optim.Adagrad."""
+
+    name: Literal["Adagrad"]
+    lr: PositiveFloat = 1e-2
+    lr_decay: NonNegativeFloat = 0.0
+    weight_decay: NonNegativeFloat = 0.0
+    initial_accumulator_value: NonNegativeFloat = 0.0
+    eps: PositiveFloat = 1e-10
+
+
+class Adadelta(Section):
+    """torch.optim.Adadelta."""
+
+    name: Literal["Adadelta"]
+    lr: PositiveFloat = 1.0
+    rho: Fraction = 0.9
+    eps: PositiveFloat = 1e-6
+    weight_decay: NonNegativeFloat = 0.0
+
+
+Optimiser = Annotated[
+    SGD | RMSprop | Adam | AdamW | Adagrad | Adadelta, Field(discriminator="name")
+]
 
 
 class Optimisers(Section):
@@ -250,9 +271,12 @@ def load_recipe(
             "run the same lines of Python again"
         )
     places = {}
-    for key, value in [*map(_setting, settings), *changes.items()]:
+    for key, value in map(_setting, settings):
         _put(table, key, value)
         places[key] = f"--set {key}"
+    for key, value in changes.items():
+        _put(table, key, value)
+        places[key] = "command line"
     checked = check(Recipe, table, source, places)
     return _resolve_path(checked, source, "data.path" in places)
 

@@ -47,7 +47,7 @@ def explain(
 
 def _key_path(error: Any) -> list[str]:
     # pydantic puts the chosen member of a tagged union into the location ("optimiser.d.Adam.lr").
-    tags = {"SGD", "RMSprop", "Adam", "AdamW"}
+    tags = {"SGD", "RMSprop", "Adam", "AdamW", "Adagrad", "Adadelta"}
     return [str(part) for part in error["loc"] if part not in tags]
 
 

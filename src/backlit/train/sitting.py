@@ -2,7 +2,6 @@
 
 import json
 import time
-from collections import deque
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -12,7 +11,7 @@ from torch import Tensor
 from backlit.data import batch_indices
 from backlit.errors import DivergenceError, RecipeError, RunError
 from backlit.train import faults
-from backlit.train.divergence import find_gate, nonfinite_metric, nonfinite_tensor
+from backlit.train.divergence import find_gate, nonfinite_metric, nonfinite_tensor, snapshot
 from backlit.train.environment import differences, environment
 from backlit.train.folder import RunFolder, compare
 from backlit.train.pictures import Pictures, write_picture
@@ -21,6 +20,7 @@ from backlit.train.recipe import Train
 from backlit.train.stopping import Interrupted, StopRequest
 from backlit.train.trainable import Trainable
 
+_LOOK_EVERY = 50  # steps between looks at the whole state for a NaN; costs about a tenth of a step
 _LABELS = {"loss_d": "loss D", "loss_g": "loss G", "d_real": "D(x)", "d_fake": "D(G(z))"}
 
 
@@ -51,8 +51,8 @@ class Sitting:
         # As it comes back from a checkpoint's JSON: lists for tuples.
         self._identity = json.loads(json.dumps({"data": data.key, "game": game.description}))
         self._environment: dict[str, Any] = {}
-        # States before the last two steps: what is bad in one step is often made in the one before.
-        self._history: deque[tuple[int, dict[str, Tensor]]] = deque(maxlen=2)
+        # A finite state not long ago, from which a NaN can be traced to its first gate.
+        self._good: tuple[int, dict[str, Tensor]] | None = None
 
     def run(self) -> None:
         """Go on until the steps are done.
@@ -69,7 +69,9 @@ class Sitting:
             return
         with StopRequest() as stop:
             self._prepare(recorded)
-            if self._saved_step is None:
+            if self._saved_step is not None:
+                self._keep_good()
+            else:
                 # Weights drawn without a seed are pinned here: every resume begins from these.
                 self._save()
             self._train(stop)
@@ -149,7 +151,6 @@ class Sitting:
         with self._report.task("training") as task:
             while self.step < settings.steps and stop.signum is None:
                 index = self.step
-                self._history.append((index, dict(game.state)))
                 found = game.step(self._batch(index), index)
                 # One transfer for all metrics: on a GPU each would wait for the device.
                 values = torch.stack([value.detach().double() for value in found.values()])
@@ -169,6 +170,8 @@ class Sitting:
                     self._draw(self._folder.samples / f"step-{self.step:08}.png")
                 if self.step % settings.save_every == 0:
                     self._save()
+                elif self.step % _LOOK_EVERY == 0:
+                    self._keep_good()
                 rate = (self.step - first) * settings.batch / (time.monotonic() - start_s)
                 self._show(task, metrics, rate)
 
@@ -179,10 +182,14 @@ class Sitting:
         text = "  ".join([*numbers, f"{rate:,.0f} pictures/s"])
         task.update(self.step, self._settings.steps, text)
 
-    def _save(self) -> None:
+    def _keep_good(self) -> None:
         bad = nonfinite_tensor(self._game.state)
         if bad:
             self._diverged(f"{bad} has a NaN or infinity", self.step - 1)
+        self._good = (self.step, snapshot(self._game.state))
+
+    def _save(self) -> None:
+        self._keep_good()
         log, settings = self._folder.log, self._settings
         # The metrics up to here first: a checkpoint never stands without its past.
         log.commit()
@@ -199,14 +206,13 @@ class Sitting:
         log.event(self.step, "checkpoint", "saved")
 
     def _diverged(self, what: str, index: int) -> NoReturn:
-        if self._saved_step is None:
+        if self._good is None:
             raise DivergenceError(
                 f"the game's first state: {what}; expected finite numbers before the first step: "
                 "look at the networks' initial weights"
             )
         with self._report.task("looking for the gate") as task:
-            start, state = self._last_good()
-            gate = find_gate(self._game, self._batch, start, state, index, task.update)
+            gate = find_gate(self._game, self._batch, *self._good, index, task.update)
         text = (
             f"step {index + 1:,}: expected finite numbers, but {what}; first at "
             f"{gate or 'no gate that a replay could show'}; the checkpoint of step "
@@ -215,14 +221,6 @@ class Sitting:
         )
         self._folder.log.event(index + 1, "divergence", text)
         raise DivergenceError(text)
-
-    def _last_good(self) -> tuple[int, dict[str, Tensor]]:
-        """Return the newest finite state and the iteration that began from it."""
-        for index, state in reversed(self._history):
-            if nonfinite_tensor(state) is None:
-                return index, state
-        assert self._saved_step is not None
-        return self._saved_step, self._folder.checkpoints.load(self._saved_step).state
 
     def _draw(self, path: Path) -> None:
         count = self._settings.pictures

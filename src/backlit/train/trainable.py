@@ -12,12 +12,9 @@ Progress = Callable[[str, int, int | None], None]
 class Trainable(Protocol):
     """A whole training step with nothing hidden: state in, state out.
 
-    `step` must bind new tensors into `state` and leave the old ones unchanged: the loop keeps
-    the state before a step by reference, to find the gate that first produced a NaN.
-
     Attributes:
         state: flat name -> tensor; everything that decides the future (parameters, buffers,
-            optimiser state, moving averages).
+            optimiser state, moving averages). `step` may write into the tensors in place.
         description: JSON-able; networks, loss, optimisers, shapes: the run's identity.
     """
 
@@ -38,11 +35,11 @@ class Trainable(Protocol):
         ...
 
     def load(self, state: dict[str, Tensor]) -> None:
-        """Take over a saved state."""
+        """Take over the values of a saved state."""
         ...
 
     def first_nonfinite(self, batch: Tensor, index: int, state_before: dict[str, Tensor]) -> str:
-        """Replay step `index` gate by gate; return the first gate with a NaN or infinity, or ""."""
+        """Return the first gate of step `index` with a NaN or infinity, "" where there is none."""
         ...
 
     def sample(self, z: Tensor) -> Tensor:
