@@ -47,9 +47,8 @@ def run(arguments: list[str]) -> int:
         return _say(str(error))
     except typer.TyperException as error:
         return _say(f"{error.format_message()} (see backlit --help)")
-    except (typer.Abort, KeyboardInterrupt) as error:
-        # typer wraps the KeyboardInterrupt; what training says on a signal is printed already.
-        return 128 + getattr(error.__cause__ or error, "signum", signal.SIGINT)
+    except (typer.Abort, KeyboardInterrupt):
+        return 128 + signal.SIGINT
 
 
 def _say(text: str) -> int:

@@ -73,14 +73,17 @@ def train(
     if pictures.skipped:
         name, reason = pictures.skipped[0]
         report.say(f"{len(pictures.skipped)} files skipped, the first: {name} ({reason})")
-    room.train(
-        game,
-        pictures,
-        run=folder,
-        recipe=checked.model_dump(),
-        again=f"backlit train --run {shlex.quote(str(folder))}",
-        **checked.train.model_dump(),
-    )
+    try:
+        room.train(
+            game,
+            pictures,
+            run=folder,
+            recipe=checked.model_dump(),
+            again=f"backlit train --run {shlex.quote(str(folder))}",
+            **checked.train.model_dump(),
+        )
+    except room.Interrupted as stopped:
+        raise typer.Exit(128 + stopped.signum) from None
 
 
 def _unused(folder: Path) -> Path:
