@@ -166,6 +166,16 @@ def test_help(capsys: Output) -> None:
         assert option in output
 
 
+def test_an_error_of_the_system_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, games: Games, capsys: Output
+) -> None:
+    def refuse(*arguments: Any) -> None:
+        raise PermissionError(13, "Permission denied", "pictures")
+
+    monkeypatch.setattr("backlit.train.build_data", refuse)
+    assert "Permission denied: 'pictures'" in fails(["train"], capsys)
+
+
 def test_traceback_when_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BACKLIT_TRACEBACK", "1")
     with pytest.raises(Exception, match="no recipe 'nope'"):

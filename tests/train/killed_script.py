@@ -21,7 +21,7 @@ if __name__ == "__main__":
     train(
         SlowGame(),
         FakePictures(),
-        steps=600,
+        steps=900,
         run=sys.argv[1],
         batch=8,
         save_every=20,

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from backlit.errors import RecipeError
@@ -120,6 +120,7 @@ scalars = st.none() | st.booleans() | st.integers(-(2**63), 2**63 - 1) | st.text
 values = st.recursive(scalars, lambda v: st.lists(v) | st.dictionaries(st.text(), v), max_leaves=8)
 
 
+@settings(deadline=None)  # the machine may be busy
 @given(st.dictionaries(st.text(), values))
 def test_toml_round_trip(table: dict[str, Any]) -> None:
     assert repr(tomllib.loads(dumps(table))) == repr(_ordered(table))

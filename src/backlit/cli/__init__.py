@@ -1,8 +1,8 @@
 """The command line: thin commands over the rooms below, a file a command.
 
-`main` turns every error that Backlit raises on purpose into one line and exit code 2; a run
-stopped by a signal ends with 128 + its number (130 for Ctrl-C). BACKLIT_TRACEBACK=1 shows where
-an error came from. torch is imported inside the commands alone, so that `--help` is instant.
+`main` turns every error of Backlit's own and of the system (a full disk) into one line and exit
+code 2; a run stopped by a signal ends with 128 + its number (130 for Ctrl-C).
+BACKLIT_TRACEBACK=1 shows where an error came from. torch is imported inside the commands alone, so that `--help` is instant.
 """
 
 import os
@@ -41,7 +41,7 @@ def run(arguments: list[str]) -> int:
     """Run a command; return its exit code: 0, 2 for an error, 128 + n for signal n."""
     try:
         return app(arguments or ["--help"], prog_name="backlit", standalone_mode=False) or 0
-    except BacklitError as error:
+    except (BacklitError, OSError) as error:
         if os.environ.get("BACKLIT_TRACEBACK") == "1":
             raise
         return _say(str(error))

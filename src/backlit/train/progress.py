@@ -60,7 +60,7 @@ class BarReporter:
 class _Bar:
     def __init__(self, bar: Progress, what: str) -> None:
         self._bar = bar
-        self._id = bar.add_task(what, total=None, count="", text="")
+        self._id = bar.add_task(what, total=None, visible=False, count="", text="")
         self._started = False
 
     def update(self, done: int, total: int | None, text: str = "") -> None:
@@ -69,7 +69,9 @@ class _Bar:
             self._bar.reset(self._id, total=total, completed=done)
             self._started = True
         count = f"{done:,}" if total is None else f"{done:,}/{total:,}"
-        self._bar.update(self._id, completed=done, total=total, count=count, text=text)
+        self._bar.update(
+            self._id, completed=done, total=total, visible=True, count=count, text=text
+        )
 
 
 class PlainReporter:

@@ -20,7 +20,7 @@ from backlit.train.recipe import Train
 from backlit.train.stopping import Interrupted, StopRequest
 from backlit.train.trainable import Trainable
 
-_LOOK_EVERY = 50  # steps between looks at the whole state for a NaN; costs about a tenth of a step
+_LOOK_EVERY = 50  # steps between looks at the whole state for a NaN: the most a search repeats
 _LABELS = {"loss_d": "loss D", "loss_g": "loss G", "d_real": "D(x)", "d_fake": "D(G(z))"}
 
 
