@@ -114,7 +114,7 @@ def test_network_by_name() -> None:
         (
             lambda: network("dcgan_generator", latnet=3),
             r"network 'dcgan_generator' has no option 'latnet' \(did you mean 'latent'\?\); "
-            r"its options: latent: int = 128, .*",
+            r"its options: latent=128, .*",
         ),
         (
             lambda: DCGANGenerator(size=48),

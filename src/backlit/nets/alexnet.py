@@ -3,6 +3,7 @@
 from torch import Tensor, nn
 
 from backlit.errors import RecipeError
+from backlit.registry import Count, Probability
 
 
 class AlexNet(nn.Module):
@@ -18,7 +19,9 @@ class AlexNet(nn.Module):
     Source: Krizhevsky 2014, "One weird trick for parallelizing convolutional neural networks".
     """
 
-    def __init__(self, classes: int = 1000, channels: int = 3, dropout: float = 0.5) -> None:
+    def __init__(
+        self, classes: Count = 1000, channels: Count = 3, dropout: Probability = 0.5
+    ) -> None:
         super().__init__()
         self.features = nn.Sequential(
             nn.Conv2d(channels, 64, 11, stride=4, padding=2),
@@ -67,11 +70,11 @@ class AlexNet2012(nn.Module):
 
     def __init__(
         self,
-        classes: int = 1000,
-        channels: int = 3,
+        classes: Count = 1000,
+        channels: Count = 3,
         groups: int = 2,
         response_norm: bool = False,
-        dropout: float = 0.5,
+        dropout: Probability = 0.5,
     ) -> None:
         super().__init__()
         if groups not in (1, 2):

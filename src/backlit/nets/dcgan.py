@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
 from backlit.errors import RecipeError
+from backlit.registry import Count
 
 Upsampling = Literal["transposed", "nearest"]
 Norm = Literal["batch", "none", "spectral"]
@@ -41,10 +42,10 @@ class DCGANGenerator(nn.Module):
 
     def __init__(
         self,
-        latent: int = 128,
-        channels: int = 3,
-        size: int = 32,
-        width: int = 64,
+        latent: Count = 128,
+        channels: Count = 3,
+        size: Count = 32,
+        width: Count = 64,
         up: Upsampling = "transposed",
     ) -> None:
         super().__init__()
@@ -94,7 +95,7 @@ class DCGANDiscriminator(nn.Module):
     """
 
     def __init__(
-        self, channels: int = 3, size: int = 32, width: int = 64, norm: Norm = "batch"
+        self, channels: Count = 3, size: Count = 32, width: Count = 64, norm: Norm = "batch"
     ) -> None:
         super().__init__()
         stages = _stages("discriminator", size)

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from backlit.errors import RecipeError
 from backlit.nets.activations import activation as make_activation
+from backlit.registry import Count, Probability
 
 
 class LogisticRegression(nn.Module):
@@ -25,7 +26,7 @@ class LogisticRegression(nn.Module):
     Source: Cox 1958, "The regression analysis of binary sequences".
     """
 
-    def __init__(self, features: int, classes: int = 1) -> None:
+    def __init__(self, features: Count, classes: Count = 1) -> None:
         super().__init__()
         self.linear = nn.Linear(features, classes)
 
@@ -49,10 +50,12 @@ class TwoLayer(nn.Module):
 
     Raises:
         RecipeError: an unknown activation.
+
+    Source: Cybenko 1989, "Approximation by superpositions of a sigmoidal function", equation 1.
     """
 
     def __init__(
-        self, features: int, classes: int = 10, hidden: int = 64, activation: str = "relu"
+        self, features: Count, classes: Count = 10, hidden: Count = 64, activation: str = "relu"
     ) -> None:
         super().__init__()
         self.first = nn.Linear(features, hidden)
@@ -82,11 +85,11 @@ class MLP(nn.Module):
 
     def __init__(
         self,
-        features: int,
-        classes: int = 10,
-        hidden: Sequence[int] = (256, 128),
+        features: Count,
+        classes: Count = 10,
+        hidden: Sequence[Count] = (256, 128),
         activation: str = "relu",
-        dropout: float = 0.0,
+        dropout: Probability = 0.0,
         batch_norm: bool = False,
     ) -> None:
         super().__init__()

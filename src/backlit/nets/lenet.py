@@ -4,6 +4,7 @@ from torch import Tensor, nn
 
 from backlit.errors import RecipeError
 from backlit.nets.activations import activation as make_activation
+from backlit.registry import Count
 
 
 class LeNet(nn.Module):
@@ -28,9 +29,9 @@ class LeNet(nn.Module):
 
     def __init__(
         self,
-        channels: int = 1,
-        classes: int = 10,
-        size: int = 28,
+        channels: Count = 1,
+        classes: Count = 10,
+        size: Count = 28,
         activation: str = "relu",
         pool: str = "max",
     ) -> None:

@@ -5,6 +5,7 @@ from itertools import pairwise
 from torch import Tensor, nn
 
 from backlit.errors import RecipeError
+from backlit.registry import Count, Probability
 
 
 class PointGenerator(nn.Sequential):
@@ -18,7 +19,7 @@ class PointGenerator(nn.Sequential):
     Source: Goodfellow et al. 2014, "Generative Adversarial Nets", figure 1.
     """
 
-    def __init__(self, latent: int = 2, dims: int = 2, width: int = 64) -> None:
+    def __init__(self, latent: Count = 2, dims: Count = 2, width: Count = 64) -> None:
         super().__init__(
             nn.Linear(latent, width),
             nn.ReLU(),
@@ -39,7 +40,7 @@ class PointDiscriminator(nn.Sequential):
     Source: Goodfellow et al. 2014, "Generative Adversarial Nets", figure 1.
     """
 
-    def __init__(self, dims: int = 2, width: int = 64) -> None:
+    def __init__(self, dims: Count = 2, width: Count = 64) -> None:
         super().__init__(
             nn.Linear(dims, width),
             nn.LeakyReLU(0.2),
@@ -67,7 +68,12 @@ class MLPGenerator(nn.Module):
     """
 
     def __init__(
-        self, latent: int = 64, channels: int = 1, size: int = 28, width: int = 256, depth: int = 2
+        self,
+        latent: Count = 64,
+        channels: Count = 1,
+        size: Count = 28,
+        width: Count = 256,
+        depth: Count = 2,
     ) -> None:
         super().__init__()
         _check_depth("generator", depth)
@@ -105,11 +111,11 @@ class MLPDiscriminator(nn.Module):
 
     def __init__(
         self,
-        channels: int = 1,
-        size: int = 28,
-        width: int = 256,
-        depth: int = 2,
-        dropout: float = 0.0,
+        channels: Count = 1,
+        size: Count = 28,
+        width: Count = 256,
+        depth: Count = 2,
+        dropout: Probability = 0.0,
     ) -> None:
         super().__init__()
         _check_depth("discriminator", depth)

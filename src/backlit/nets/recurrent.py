@@ -11,6 +11,7 @@ from typing import Literal, get_args
 from torch import Tensor, nn
 
 from backlit.errors import RecipeError
+from backlit.registry import Count, Probability
 
 Kind = Literal["rnn", "lstm", "gru"]
 State = tuple[Tensor, ...]
@@ -39,12 +40,12 @@ class Recurrent(nn.Module):
 
     def __init__(
         self,
-        features: int,
-        width: int = 64,
+        features: Count,
+        width: Count = 64,
         kind: Kind = "lstm",
-        layers: int = 1,
-        dropout: float = 0.0,
-        vocabulary: int | None = None,
+        layers: Count = 1,
+        dropout: Probability = 0.0,
+        vocabulary: Count | None = None,
     ) -> None:
         super().__init__()
         if kind not in get_args(Kind):
@@ -83,17 +84,19 @@ class SequenceClassifier(nn.Module):
         features: length of x_t, or of a token's learnt vector.
         classes: scores per sequence, default 2.
         width, kind, layers, dropout, vocabulary: as in `Recurrent`.
+
+    Source: see `Recurrent`; o = V s_T + b.
     """
 
     def __init__(
         self,
-        features: int,
-        classes: int = 2,
-        width: int = 64,
+        features: Count,
+        classes: Count = 2,
+        width: Count = 64,
         kind: Kind = "lstm",
-        layers: int = 1,
-        dropout: float = 0.0,
-        vocabulary: int | None = None,
+        layers: Count = 1,
+        dropout: Probability = 0.0,
+        vocabulary: Count | None = None,
     ) -> None:
         super().__init__()
         self.recurrent = Recurrent(features, width, kind, layers, dropout, vocabulary)
@@ -116,17 +119,19 @@ class SequenceTagger(nn.Module):
         features: length of x_t, or of a token's learnt vector.
         classes: scores per step, default 2.
         width, kind, layers, dropout, vocabulary: as in `Recurrent`.
+
+    Source: see `Recurrent`; o_t = V s_t + b.
     """
 
     def __init__(
         self,
-        features: int,
-        classes: int = 2,
-        width: int = 64,
+        features: Count,
+        classes: Count = 2,
+        width: Count = 64,
         kind: Kind = "lstm",
-        layers: int = 1,
-        dropout: float = 0.0,
-        vocabulary: int | None = None,
+        layers: Count = 1,
+        dropout: Probability = 0.0,
+        vocabulary: Count | None = None,
     ) -> None:
         super().__init__()
         self.recurrent = Recurrent(features, width, kind, layers, dropout, vocabulary)
@@ -149,12 +154,12 @@ class CharacterModel(nn.Module):
 
     def __init__(
         self,
-        vocabulary: int,
-        features: int = 32,
-        width: int = 128,
+        vocabulary: Count,
+        features: Count = 32,
+        width: Count = 128,
         kind: Kind = "lstm",
-        layers: int = 1,
-        dropout: float = 0.0,
+        layers: Count = 1,
+        dropout: Probability = 0.0,
     ) -> None:
         super().__init__()
         self.recurrent = Recurrent(features, width, kind, layers, dropout, vocabulary)
@@ -183,16 +188,18 @@ class SequenceRegressor(nn.Module):
         features: length of x_t, default 1.
         outputs: numbers to predict, default 1.
         width, kind, layers, dropout: as in `Recurrent`; width defaults to 32, kind to "rnn".
+
+    Source: see `Recurrent`; o = V s_T + b.
     """
 
     def __init__(
         self,
-        features: int = 1,
-        outputs: int = 1,
-        width: int = 32,
+        features: Count = 1,
+        outputs: Count = 1,
+        width: Count = 32,
         kind: Kind = "rnn",
-        layers: int = 1,
-        dropout: float = 0.0,
+        layers: Count = 1,
+        dropout: Probability = 0.0,
     ) -> None:
         super().__init__()
         self.recurrent = Recurrent(features, width, kind, layers, dropout)

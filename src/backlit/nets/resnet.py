@@ -6,7 +6,8 @@ from torch import Tensor, nn
 from torch.nn.functional import relu
 
 from backlit.errors import RecipeError
-from backlit.nets.activations import he_normal
+from backlit.nets.initial import he_normal
+from backlit.registry import Count
 
 
 class ResNet(nn.Module):
@@ -32,10 +33,10 @@ class ResNet(nn.Module):
 
     def __init__(
         self,
-        blocks: Sequence[int] = (2, 2, 2, 2),
-        width: int = 64,
-        classes: int = 1000,
-        channels: int = 3,
+        blocks: Sequence[Count] = (2, 2, 2, 2),
+        width: Count = 64,
+        classes: Count = 1000,
+        channels: Count = 3,
         stem: str = "large",
     ) -> None:
         super().__init__()

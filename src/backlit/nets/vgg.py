@@ -5,7 +5,8 @@ import math
 from torch import Tensor, nn
 
 from backlit.errors import RecipeError
-from backlit.nets.activations import he_normal
+from backlit.nets.initial import he_normal
+from backlit.registry import Count, Probability
 
 # Convolutions in each of the five stages; a 2x2 pool ends each stage.
 STAGES = {11: (1, 1, 2, 2, 2), 13: (2, 2, 2, 2, 2), 16: (2, 2, 3, 3, 3), 19: (2, 2, 4, 4, 4)}
@@ -37,14 +38,14 @@ class VGG(nn.Module):
 
     def __init__(
         self,
-        depth: int = 16,
+        depth: Count = 16,
         batch_norm: bool = False,
-        classes: int = 1000,
-        channels: int = 3,
-        size: int = 224,
-        width: int = 64,
-        hidden: int | None = None,
-        dropout: float = 0.5,
+        classes: Count = 1000,
+        channels: Count = 3,
+        size: Count = 224,
+        width: Count = 64,
+        hidden: Count | None = None,
+        dropout: Probability = 0.5,
     ) -> None:
         super().__init__()
         if depth not in STAGES:

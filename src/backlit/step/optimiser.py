@@ -47,7 +47,9 @@ def _sgd(p: list[Tensor], g: list[Tensor], s: dict[str, list[Tensor]], o: dict[s
             mine.copy_(new)
 
 
-def _rmsprop(p: list[Tensor], g: list[Tensor], s: dict[str, list[Tensor]], o: dict[str, Any]) -> None:
+def _rmsprop(
+    p: list[Tensor], g: list[Tensor], s: dict[str, list[Tensor]], o: dict[str, Any]
+) -> None:
     rmsprop.rmsprop(
         p,
         g,
@@ -91,7 +93,9 @@ def _adam(p: list[Tensor], g: list[Tensor], s: dict[str, list[Tensor]], o: dict[
     )
 
 
-def _adagrad(p: list[Tensor], g: list[Tensor], s: dict[str, list[Tensor]], o: dict[str, Any]) -> None:
+def _adagrad(
+    p: list[Tensor], g: list[Tensor], s: dict[str, list[Tensor]], o: dict[str, Any]
+) -> None:
     steps: Any = [0.0] * len(p)  # only used for lr_decay, which `update` applies
     adagrad._single_tensor_adagrad(
         p,
@@ -113,7 +117,9 @@ def _adagrad(p: list[Tensor], g: list[Tensor], s: dict[str, list[Tensor]], o: di
         step += 1
 
 
-def _adadelta(p: list[Tensor], g: list[Tensor], s: dict[str, list[Tensor]], o: dict[str, Any]) -> None:
+def _adadelta(
+    p: list[Tensor], g: list[Tensor], s: dict[str, list[Tensor]], o: dict[str, Any]
+) -> None:
     adadelta.adadelta(
         p,
         g,
@@ -135,7 +141,9 @@ def _sgd_state(o: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def _rmsprop_state(o: Mapping[str, Any]) -> tuple[str, ...]:
-    more = (("momentum_buffer",) if o["momentum"] else ()) + (("grad_avg",) if o["centered"] else ())
+    more = (("momentum_buffer",) if o["momentum"] else ()) + (
+        ("grad_avg",) if o["centered"] else ()
+    )
     return ("step", "square_avg", *more)
 
 
@@ -169,9 +177,7 @@ class Optimiser:
         if name not in _RULES:
             near = difflib.get_close_matches(name, _RULES, 1, 0.3)
             hint = f"; did you mean '{near[0]}'?" if near else ""
-            raise RecipeError(
-                f"optimiser: expected one of {', '.join(_RULES)}, got '{name}'{hint}"
-            )
+            raise RecipeError(f"optimiser: expected one of {', '.join(_RULES)}, got '{name}'{hint}")
         cls, self._rule, self._slots = _RULES[name]
         self.name = name
         allowed = [p for p in inspect.signature(cls).parameters if p != "params"]
@@ -258,9 +264,7 @@ class Optimiser:
 
         def direction(*flat: Tensor) -> tuple[Tensor, ...]:
             g = list(flat[:n])
-            columns = {
-                slot: list(flat[n * (i + 1) : n * (i + 2)]) for i, slot in enumerate(slots)
-            }
+            columns = {slot: list(flat[n * (i + 1) : n * (i + 2)]) for i, slot in enumerate(slots)}
             zeros = [torch.zeros_like(x) for x in g]
             self._rule(zeros, g, columns, o)
             return (*zeros, *(t for slot in slots for t in columns[slot]))

@@ -51,7 +51,7 @@ class Step:
         self._rates = rates
         groups = (list(state), list(batch), list(noise), list(rates))
         self.names = [name for group in groups for name in group]
-        drawn = [n.draw(generator_for(0, 0, 0, n.device)) for n in noise.values()]
+        drawn = self.draw(0, 0).values()
         examples = [*state.values(), *batch.values(), *drawn, *rates.values()]
 
         def flat(*tensors: Tensor) -> tuple[Tensors, Tensors]:
@@ -108,13 +108,17 @@ class Step:
     def _on_cpu(self) -> bool:
         return all(t.device.type == "cpu" for t in self.state.values())
 
+    def draw(self, seed: int, index: int) -> Tensors:
+        """All noise of step `index` by name: a function of (seed, index) alone."""
+        return {
+            name: noise.draw(generator_for(seed, index, site, noise.device))
+            for site, (name, noise) in enumerate(self.noise.items())
+        }
+
     def _inputs(self, batch: Tensors, seed: int, index: int) -> list[Tensor]:
-        drawn = [
-            noise.draw(generator_for(seed, index, site, noise.device))
-            for site, noise in enumerate(self.noise.values())
-        ]
         state = [t.detach() for t in self.state.values()]
-        return [*state, *batch.values(), *drawn, *self._rates.values()]
+        noise = self.draw(seed, index).values()
+        return [*state, *batch.values(), *noise, *self._rates.values()]
 
     @torch.no_grad()
     def run(self, batch: Tensors, seed: int, index: int) -> Tensors:
@@ -172,4 +176,3 @@ class Step:
             for name, tensor in self.state.items():
                 tensor.detach().copy_(before[name])
         return found[0] if found else None
-
