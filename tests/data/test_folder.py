@@ -2,6 +2,8 @@
 
 import os
 import struct
+import sys
+import warnings
 import zlib
 from pathlib import Path
 
@@ -9,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from backlit.data import folder
+from backlit.data import folder, listing, open_folder
 from backlit.errors import DataError
 
 TYPES = ".png, .jpg, .jpeg, .webp, .gif, .bmp, .tif, .tiff"
@@ -202,7 +204,6 @@ def test_options_are_checked_before_the_folder_is_touched(options, text):
 
 def test_a_file_changed_while_reading_is_refused(photos, noise, monkeypatch):
     noise(0).save(photos / "a.png")
-    from backlit.data import listing, open_folder
 
     def changed(*arguments):
         return [listing.Found("a.png", "0" * 64)]
@@ -211,6 +212,17 @@ def test_a_file_changed_while_reading_is_refused(photos, noise, monkeypatch):
     assert refused(photos) == (
         f"{photos / 'a.png'}: changed while its folder was read; open the folder again"
     )
+
+
+def test_a_raised_pixel_limit_is_honoured(photos, noise, monkeypatch):
+    noise(0, 100, 100).save(photos / "a.png")
+    noise(1, 10, 10).save(photos / "b.png")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 9_999)
+    assert folder(photos).skipped == (
+        ("a.png", "larger than the limit of 9,999 pixels (PIL.Image.MAX_IMAGE_PIXELS)"),
+    )
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10_000)
+    assert folder(photos).skipped == ()
 
 
 def test_memory_running_out_is_said(photos, noise, monkeypatch):
@@ -223,9 +235,16 @@ def test_memory_running_out_is_said(photos, noise, monkeypatch):
     assert refused(photos) == f"{photos / 'a.png'}: not enough memory to decode it"
 
 
-def test_pillow_and_its_warnings_are_left_as_they_were(photos, noise):
+def test_pillow_and_the_warning_filters_are_left_as_they_were(photos, noise):
     noise(0).save(photos / "a.png")
     (photos / "b.png").write_bytes(enormous_png(10_000, 10_000))
-    limit = Image.MAX_IMAGE_PIXELS
+    before = Image.MAX_IMAGE_PIXELS, list(warnings.filters)
     folder(photos)
-    assert limit == Image.MAX_IMAGE_PIXELS
+    assert (Image.MAX_IMAGE_PIXELS, list(warnings.filters)) == before
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other file systems refuse such names")
+def test_names_that_are_not_utf8(photos, noise):
+    noise(0).save(photos / "a.png")
+    os.rename(photos / "a.png", os.fsencode(photos) + b"/\xff\xe9.png")
+    assert folder(photos).names == folder(photos).names == (os.fsdecode(b"\xff\xe9.png"),)

@@ -53,8 +53,12 @@ def decode(file: Path, sha256: str, wanted: Decoding) -> np.ndarray:
         Unusable: with the reason.
         DataError: the file changed since it was hashed, or memory ran out.
     """
-    raw = file.read_bytes() if file.exists() else None
-    if raw is None or hashlib.sha256(raw).hexdigest() != sha256:
+    try:
+        raw = file.read_bytes()
+        changed = hashlib.sha256(raw).hexdigest() != sha256
+    except OSError:
+        changed = True
+    if changed:
         raise DataError(f"{file}: changed while its folder was read; open the folder again")
     if not raw:
         raise Unusable("empty file (0 bytes)")

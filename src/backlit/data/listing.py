@@ -38,9 +38,9 @@ def list_pictures(folder: Path) -> tuple[list[str], list[tuple[str, str]]]:
     Raises:
         DataError: no such folder, a file, a folder that cannot be read, or no picture file in it.
     """
-    if not folder.exists():
+    if not os.path.exists(folder):
         raise DataError(f"expected a folder of pictures, found nothing at {folder}")
-    if not folder.is_dir():
+    if not os.path.isdir(folder):
         raise DataError(f"expected a folder of pictures, found a file at {folder}")
     problems: list[tuple[str, str]] = []
 
@@ -111,9 +111,9 @@ def stat_of(file: Path) -> list[int]:
 
 def hash_file(folder: Path, name: str) -> Found:
     """sha256 of one file's bytes, or why they cannot be read."""
-    if not (folder / name).is_file():
-        return Found(name, "", "not a regular file, or a link to nothing")
     try:
+        if not (folder / name).is_file():  # opening a pipe would wait for ever
+            return Found(name, "", "not a regular file, or a link to nothing")
         with open(folder / name, "rb") as file:
             return Found(name, hashlib.file_digest(file, "sha256").hexdigest())
     except OSError as error:

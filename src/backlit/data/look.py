@@ -24,18 +24,18 @@ def describe(pictures: PictureSet) -> dict[str, Any]:
     total = np.zeros(pictures.channels)
     squares = np.zeros(pictures.channels)
     odd = list(pictures.skipped)
-    first: dict[bytes, str] = {}
+    first: dict[bytes, int] = {}
     for start in range(0, count, CHUNK):
         chunk = np.asarray(pictures.pictures[start : start + CHUNK])  # (B, H, W, C)
         scaled = chunk.astype(np.float32) / 255
         total += scaled.mean(axis=(1, 2), dtype=np.float64).sum(axis=0)
         squares += (scaled**2).mean(axis=(1, 2), dtype=np.float64).sum(axis=0)
-        for name, picture in zip(pictures.names[start : start + CHUNK], chunk, strict=True):
-            earlier = first.setdefault(hashlib.sha256(picture.tobytes()).digest(), name)
-            if earlier is not name:
-                odd.append((name, f"same pixels as {earlier}"))
+        for index, picture in enumerate(chunk, start):
+            earlier = first.setdefault(hashlib.sha256(picture.tobytes()).digest(), index)
+            if earlier != index:
+                odd.append((pictures.names[index], f"same pixels as {pictures.names[earlier]}"))
             elif (picture == picture[0, 0]).all():
-                odd.append((name, "one colour"))
+                odd.append((pictures.names[index], "one colour"))
     mean = total / max(1, count)
     std = np.sqrt(np.maximum(squares / max(1, count) - mean**2, 0))
     return {

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
+import PIL
 from PIL import Image
 
 from backlit.data.cache import Entry, build_entry, cache_folder, digest, open_entry
@@ -75,7 +76,7 @@ def folder(
     cache = cache_folder() if cache_dir is None else Path(cache_dir).expanduser()
 
     names, problems = list_pictures(root)
-    place = hashlib.sha256(str(root.resolve()).encode()).hexdigest()
+    place = hashlib.sha256(os.fsencode(root.resolve())).hexdigest()
     files = hash_files(root, names, cache / "index" / f"{place}.json", progress)
     entry = open_or_build(root, files, wanted, cache / "pictures", progress)
 
@@ -129,7 +130,9 @@ def open_or_build(
 ) -> Entry:
     """The cache entry of these files and options, decoded first if there is none."""
     content = [[file.name, file.sha256, file.problem] for file in files]
-    path = cache / digest([CACHE_FORMAT, asdict(wanted), content])
+    # Another Pillow, or another limit, may read or refuse other files.
+    decoder = [CACHE_FORMAT, PIL.__version__, Image.MAX_IMAGE_PIXELS]
+    path = cache / digest([decoder, asdict(wanted), content])
     shape = (wanted.size, wanted.size, wanted.channels)
     for _ in range(2):
         entry = open_entry(path)
