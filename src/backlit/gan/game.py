@@ -17,7 +17,7 @@ from backlit.gan.player import Player, Tensors
 from backlit.graph import Noise, generator_for
 from backlit.step import Optimiser, Step
 
-Progress = Callable[[str], None]
+Progress = Callable[[str, int, int | None], None]
 
 
 class Game:
@@ -144,25 +144,30 @@ class Game:
         Args:
             batch: one iteration's pictures, uint8 or float (d_steps · m, ...).
             mode: ``"plain"``, ``"compiled"`` or ``"watched"``.
-            progress: told what is being done, a line each.
+            progress: told (what is being done, parts done, parts in all).
         Returns: the mode really used: compiled becomes plain where no C++ compiler is found.
         Raises: CaptureError, GateError, ParityError; BacklitError for a batch that cannot be
             split into d_steps parts or that the discriminator does not take.
         """
-        say = progress or (lambda text: None)
-        key = (tuple(batch.shape), batch.dtype)
+        say = progress or (lambda what, done, total: None)
+        variants = self._variants()
+        parts = 1 + len(variants) * (2 if mode == "compiled" else 1)
+        key = (batch.shape, batch.dtype, batch.stride())
         if self._shape != key:
-            say("capturing the generator and the discriminator")
+            say("capturing the generator and the discriminator", 0, parts)
             self._build_players(batch)
             self.steps, self._shape = {}, key
         used = mode
-        for variant in self._variants():
+        for done, variant in enumerate(variants):
             if variant not in self.steps:
-                say(f"assembling the step ({_name(variant)})")
+                say(f"assembling the step ({_name(variant)})", 1 + done, parts)
                 self.steps[variant] = self._assemble(batch, variant)
+        for done, variant in enumerate(variants):
             if mode == "compiled":
-                say(f"compiling {len(self.steps[variant].gates)} gates ({_name(variant)})")
+                gates = len(self.steps[variant].gates)
+                say(f"compiling {gates:,} gates ({_name(variant)})", 1 + len(variants) + done, parts)
             used = self.steps[variant].prepare(mode, {"real": batch})
+        say("ready", parts, parts)
         return used
 
     def _build_players(self, batch: Tensor) -> None:
@@ -224,9 +229,25 @@ class Game:
         Returns: 0-d metrics: ``loss_d``, ``loss_g`` (none in a warm-up iteration), ``d_real``
             (mean of sigmoid D(x)), ``d_fake`` (of D(G(z))), ``penalty``.
         """
-        if self._shape != (tuple(batch.shape), batch.dtype):
-            self.prepare(batch)
+        if self._shape != (batch.shape, batch.dtype, batch.stride()):
+            batch = self._as_prepared(batch)
         return self.steps[self._variant(index)].run({"real": batch}, self.seed, index)
+
+    def _as_prepared(self, batch: Tensor) -> Tensor:
+        """The batch in the memory layout of the one the game was prepared with.
+
+        Raises: BacklitError for another shape or dtype.
+        """
+        if self._shape is None:
+            self.prepare(batch)
+            return batch
+        shape, dtype, stride = self._shape
+        if batch.shape != shape or batch.dtype != dtype:
+            raise BacklitError(
+                f"expected a batch of {tuple(shape)} {dtype}, for which the game was prepared, got "
+                f"{tuple(batch.shape)} {batch.dtype}; call prepare for another shape"
+            )
+        return torch.empty_strided(shape, stride, dtype=dtype, device=batch.device).copy_(batch)
 
     def first_nonfinite(self, batch: Tensor, index: int, state_before: Tensors) -> str:
         """Replays iteration `index` from a state and names the first gate with NaN or ∞."""

@@ -16,10 +16,13 @@ from torch.fx import GraphModule, Node
 from torch.fx.node import map_arg
 
 from backlit.errors import GateError
-from backlit.gates import gate_of, sum_to
+from backlit.gates import aten, gate_of, sum_to
 from backlit.graph.origin import origin_of, remember_gradient, stamp
 
 Values = dict[Node, Any]
+
+# A view was captured for one memory layout; the same values may come in another (channels last).
+_LAYOUT_FREE = {aten.view.default: aten.reshape.default}
 
 
 def forward(
@@ -44,7 +47,7 @@ def forward(
         else:
             args, kwargs = map_arg((node.args, node.kwargs), values.__getitem__)
             with stamp(origin_of(node)):
-                values[node] = node.target(*args, **kwargs)
+                values[node] = _LAYOUT_FREE.get(node.target, node.target)(*args, **kwargs)
             if keep is not None:
                 keep(node, values[node])
     raise AssertionError("a graph ends in an output")
