@@ -9,8 +9,9 @@ from torch.utils._pytree import tree_leaves
 
 import backlit.gates
 from backlit.gates import Constant, Gate
+from backlit.gates.activations import Tanh
 from backlit.gates.samples import Draw, Sample
-from tests.gates.helper import Checked, check_gate, fitted
+from tests.gates.helper import Checked, Mismatch, check_gate, fitted
 
 DIFFERENTIABLE = [g for g in backlit.gates if not issubclass(g, Constant)]
 CALLS = [(gate, operator) for gate in DIFFERENTIABLE for operator in gate.operators()]
@@ -62,3 +63,19 @@ def test_samples_cover_the_shapes(gate):
         assert any(t.dim() == 0 for t in flat), "no 0-d sample"
     if gate.broadcasts and any(len(sample) > 1 for sample in drawn):
         assert any(len({t.shape for t in sample}) > 1 for sample in drawn), "no broadcast sample"
+
+
+@pytest.mark.parametrize(
+    ("wrong", "what"),
+    [
+        (lambda dz, z, x: (lambda: dz * (1 - z),), "first order"),
+        # right at first order, but its own derivative is cut
+        (lambda dz, z, x: (lambda: dz * (1 - z * z).detach(),), "second order"),
+    ],
+    ids=["first", "second"],
+)
+def test_a_wrong_rule_is_caught(monkeypatch, wrong, what):
+    monkeypatch.setattr(Tanh, "backward", staticmethod(wrong))
+    sample = Sample((Draw()(3),))
+    with pytest.raises(Mismatch, match=rf"Tanh aten.tanh.default .* {what}"):
+        check_gate(Tanh, Tanh.forward, sample, torch.float64, Checked())

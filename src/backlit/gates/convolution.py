@@ -84,7 +84,7 @@ class ConvolutionBackward(Gate):
 
     @staticmethod
     def backward(grads, z, dz, x, w, bias_sizes, *rest):
-        *settings, mask = rest
+        *settings, _mask = rest
         grad_input, grad_weight, grad_bias = grads
 
         def to_dz():
