@@ -27,6 +27,21 @@ FAMILIES = (
     "reduction",
     "shape",
     "random",
+    "pooling",
+    "adaptive_pooling",
+    "indexing",
+    "embedding",
+    "ordering",
+    "cumulative",
+    "padding",
+    "windows",
+    "placing",
+    "resampling",
+    "grid_sampling",
+    "rectifiers",
+    "smooth_activations",
+    "trigonometric",
+    "special",
 )
 
 for _family in FAMILIES:
