@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import torch
 
 from backlit.gates.base import Gate, aten
@@ -14,7 +16,7 @@ def _pieces(*bounds: float, rest: tuple = (), kink: float = 0.0):
     """Samples within each piece, and one at a kink."""
 
     def draw(r: Draw):
-        for low, high in zip(bounds, bounds[1:], strict=False):
+        for low, high in pairwise(bounds):
             gap = 0.05 * (high - low)
             yield from unary(low + gap, high - gap, *rest)(r)
         yield Sample((r(3) * 0 + kink, *rest), smooth=False)
