@@ -17,11 +17,11 @@ from torch.utils._pytree import tree_flatten, tree_map
 from backlit.errors import CaptureError
 from backlit.gates.base import aten
 from backlit.graph.backprop import output_wires, placeholders
+from backlit.graph.composites import COMPOSITES
 from backlit.graph.graph import Graph, Input
 from backlit.graph.noise import externalise
 from backlit.graph.origin import from_export
 from backlit.graph.parity import verify
-from backlit.graph.recurrent import UNROLLED
 from backlit.graph.trace import decompositions
 
 
@@ -166,7 +166,7 @@ def _export(module: nn.Module, args: Any, kwargs: Any) -> torch.export.ExportedP
         for operator in list(table):
             if operator not in decompositions():
                 del table[operator]
-        table.update(UNROLLED)
+        table.update(COMPOSITES)
         return program.run_decompositions(table)
 
 

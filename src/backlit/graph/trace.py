@@ -13,7 +13,7 @@ from torch.fx.experimental.proxy_tensor import make_fx
 from torch.utils._pytree import TreeSpec, tree_flatten
 
 from backlit.gates import REGISTRY
-from backlit.graph.recurrent import UNROLLED
+from backlit.graph.composites import COMPOSITES
 
 
 @cache
@@ -25,7 +25,7 @@ def decompositions() -> dict[Any, Any]:
     stay in any case, or stop-gradients would vanish without a warning.
     """
     table = dict(torch.export.default_decompositions().items())
-    return {op: rule for op, rule in table.items() if op not in REGISTRY} | UNROLLED
+    return {op: rule for op, rule in table.items() if op not in REGISTRY} | COMPOSITES
 
 
 def trace(
