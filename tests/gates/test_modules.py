@@ -6,9 +6,10 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.utils._pytree import tree_unflatten
 
 from backlit.errors import CaptureError
-from backlit.graph import capture
+from backlit.graph import Graph, backprop, capture
 
 
 def draw(*shape: int, low: float = -2.0, high: float = 2.0) -> Tensor:
@@ -113,7 +114,9 @@ def by_axes() -> list[tuple[nn.Module, tuple[int, ...]]]:
             nn.Upsample(scale_factor=2, mode="nearest"),
             nn.Upsample(size=(5,) * d, mode="nearest-exact"),
             nn.Upsample(scale_factor=1.5, mode=("linear", "bilinear", "trilinear")[d - 1]),
-            nn.Upsample(size=7, mode=("linear", "bilinear", "trilinear")[d - 1], align_corners=True),
+            nn.Upsample(
+                size=7, mode=("linear", "bilinear", "trilinear")[d - 1], align_corners=True
+            ),
         ]
         if d > 1:
             layers.append(of("FractionalMaxPool", 2, output_size=2))
@@ -169,7 +172,11 @@ FUNCTIONS = {
     "embedding bag mean": (lambda w: F.embedding_bag(INDEX[None], w), draw(5, 3)),
     "embedding bag max": (lambda w: F.embedding_bag(INDEX[None], w, mode="max"), draw(5, 3)),
     "bilinear": (F.bilinear, draw(2, 3), draw(2, 4), draw(2, 3, 4), draw(2)),
-    "grid sample": (lambda x, g: F.grid_sample(x, g, align_corners=False), draw(*PICTURE), draw(2, 3, 3, 2)),
+    "grid sample": (
+        lambda x, g: F.grid_sample(x, g, align_corners=False),
+        draw(*PICTURE),
+        draw(2, 3, 3, 2),
+    ),
     "affine grid": (lambda t: F.affine_grid(t, [2, 3, 4, 4], align_corners=False), draw(2, 2, 3)),
     "attention": (F.scaled_dot_product_attention, Q, Q * 0.5, Q + 1),
     "attention, causal": (lambda q: F.scaled_dot_product_attention(q, q, q, is_causal=True), Q),
@@ -184,11 +191,18 @@ FUNCTIONS = {
         draw(2, 4, 5, 4),
         Q,
     ),
-    "max unpool": (lambda x: F.max_unpool2d(*F.max_pool2d(x, 2, return_indices=True), 2), draw(*PICTURE)),
+    "max unpool": (
+        lambda x: F.max_unpool2d(*F.max_pool2d(x, 2, return_indices=True), 2),
+        draw(*PICTURE),
+    ),
     "index": (lambda x: x[INDEX, 1:], M),
     "mask": (lambda x: torch.where(x > 0, x, x * 2).masked_fill(x > 1, 0.5), M),
     "write": (lambda x, v: x.clone().index_put((INDEX[:2],), v), M, draw(2, 4)),
-    "scatter reduce": (lambda x, v: x.scatter_reduce(0, INDEX[None], v, "mean"), M[:, :3], M[:1, :3]),
+    "scatter reduce": (
+        lambda x, v: x.scatter_reduce(0, INDEX[None], v, "mean"),
+        M[:, :3],
+        M[:1, :3],
+    ),
     "index reduce": (lambda x, v: x.index_reduce(0, INDEX, v, "amax"), M, M + 0.3),
     "topk": (lambda x: x.topk(2)[0], M),
     "sort": (lambda x: x.sort(descending=True)[0], M),
@@ -196,18 +210,35 @@ FUNCTIONS = {
     "cumulative": (lambda x: x.cumsum(0) + x.cumprod(1) + x.logcumsumexp(1), M),
     "extremes": (lambda x: x.max() - x.min() + x.amax(1) - x.max(1)[0] + x.median(1)[0], M),
     "moments": (lambda x: torch.stack([*torch.var_mean(x), *torch.std_mean(x), x.prod()]), M),
-    "norms": (lambda x: x.norm() + x.norm(1) + x.norm(float("inf"), dim=1) + x.logsumexp((0, 1)), M),
+    "norms": (
+        lambda x: x.norm() + x.norm(1) + x.norm(float("inf"), dim=1) + x.logsumexp((0, 1)),
+        M,
+    ),
     "einsum": (lambda a, b: torch.einsum("bij,jk->bik", a, b), draw(2, 3, 3), draw(3, 4)),
-    "products": (lambda a, v: torch.outer(v, v) + torch.kron(a, v[:1, None]) + a.addmv(a, v)[:, None], draw(3, 3), V),
+    "products": (
+        lambda a, v: torch.outer(v, v) + torch.kron(a, v[:1, None]) + a.addmv(a, v)[:, None],
+        draw(3, 3),
+        V,
+    ),
     "cross": (lambda a, b: torch.linalg.cross(a, b), draw(4, 3), draw(4, 3) * 0.5),
     "cdist": (torch.cdist, draw(4, 3), draw(5, 3)),
     "cdist 1": (lambda a, b: torch.cdist(a, b, p=1.0), draw(4, 3), draw(5, 3)),
     "pdist": (F.pdist, draw(4, 3)),
     "inverse": (lambda a: torch.linalg.inv(a + 3 * torch.eye(3)), draw(3, 3)),
-    "determinants": (lambda a: torch.linalg.det(a) + torch.linalg.slogdet(a)[1], draw(3, 3) + 3 * torch.eye(3)),
+    "determinants": (
+        lambda a: torch.linalg.det(a) + torch.linalg.slogdet(a)[1],
+        draw(3, 3) + 3 * torch.eye(3),
+    ),
     "solve": (torch.linalg.solve, draw(3, 3) + 3 * torch.eye(3), V),
     "cholesky": (lambda a: torch.linalg.cholesky(a @ a.T + torch.eye(3)), draw(3, 3)),
-    "shapes": (lambda x: x.roll(1, 0).flip(1).tril() + torch.diag_embed(x.diagonal(), 0).sum() + x.unfold(1, 2, 1).sum(), M),
+    "shapes": (
+        lambda x: (
+            x.roll(1, 0).flip(1).tril()
+            + torch.diag_embed(x.diagonal(), 0).sum()
+            + x.unfold(1, 2, 1).sum()
+        ),
+        M,
+    ),
     "one hot": (lambda x: (F.one_hot(INDEX, 4) * x).sum(1), M),
     "trigonometric": (lambda x: x.sin() * x.cos() + x.tan() + x.asinh() + torch.atan2(x, x + 5), M),
     "mse": (F.mse_loss, M, positive(3, 4)),
@@ -215,21 +246,65 @@ FUNCTIONS = {
     "smooth l1": (F.smooth_l1_loss, M, positive(3, 4)),
     "huber": (lambda x, y: F.huber_loss(x, y, delta=0.5), M, positive(3, 4)),
     "bce": (F.binary_cross_entropy, positive(3, 4), positive(3, 4).flip(0)),
-    "bce with logits": (lambda x, y, w: F.binary_cross_entropy_with_logits(x, y, pos_weight=w), M, positive(3, 4), positive(4)),
-    "cross entropy": (lambda x, w: F.cross_entropy(x, INDEX, w, ignore_index=1, label_smoothing=0.1), M, positive(4)),
-    "cross entropy, soft": (lambda x, y: F.cross_entropy(x, y.softmax(1), label_smoothing=0.1), M, positive(3, 4)),
-    "cross entropy, picture": (lambda x: F.cross_entropy(x, (draw(2, 6, 6) > 0).long()), draw(*PICTURE)),
+    "bce with logits": (
+        lambda x, y, w: F.binary_cross_entropy_with_logits(x, y, pos_weight=w),
+        M,
+        positive(3, 4),
+        positive(4),
+    ),
+    "cross entropy": (
+        lambda x, w: F.cross_entropy(x, INDEX, w, ignore_index=1, label_smoothing=0.1),
+        M,
+        positive(4),
+    ),
+    "cross entropy, soft": (
+        lambda x, y: F.cross_entropy(x, y.softmax(1), label_smoothing=0.1),
+        M,
+        positive(3, 4),
+    ),
+    "cross entropy, picture": (
+        lambda x: F.cross_entropy(x, (draw(2, 6, 6) > 0).long()),
+        draw(*PICTURE),
+    ),
     "nll": (lambda x: F.nll_loss(x.log_softmax(1), INDEX), M),
-    "kl": (lambda x, y: F.kl_div(x.log_softmax(1), y.softmax(1), reduction="batchmean"), M, positive(3, 4)),
-    "kl, logarithms": (lambda x, y: F.kl_div(x, y, reduction="batchmean", log_target=True), M, -positive(3, 4)),
+    "kl": (
+        lambda x, y: F.kl_div(x.log_softmax(1), y.softmax(1), reduction="batchmean"),
+        M,
+        positive(3, 4),
+    ),
+    "kl, logarithms": (
+        lambda x, y: F.kl_div(x, y, reduction="batchmean", log_target=True),
+        M,
+        -positive(3, 4),
+    ),
     "hinge embedding": (lambda x: F.hinge_embedding_loss(x, PLUS_MINUS.to(x)), V),
-    "margin ranking": (lambda x, y: F.margin_ranking_loss(x, y, PLUS_MINUS.to(x), 0.5), V, V.flip(0)),
+    "margin ranking": (
+        lambda x, y: F.margin_ranking_loss(x, y, PLUS_MINUS.to(x), 0.5),
+        V,
+        V.flip(0),
+    ),
     "triplet": (F.triplet_margin_loss, M, M.flip(0), M.flip(1)),
-    "triplet, swapped": (lambda a, p, n: F.triplet_margin_with_distance_loss(a, p, n, swap=True), M, M.flip(0), M.flip(1)),
-    "cosine embedding": (lambda x, y: F.cosine_embedding_loss(x, y, PLUS_MINUS.to(x), 0.1), M, M.flip(0)),
+    "triplet, swapped": (
+        lambda a, p, n: F.triplet_margin_with_distance_loss(a, p, n, swap=True),
+        M,
+        M.flip(0),
+        M.flip(1),
+    ),
+    "cosine embedding": (
+        lambda x, y: F.cosine_embedding_loss(x, y, PLUS_MINUS.to(x), 0.1),
+        M,
+        M.flip(0),
+    ),
     "multi margin": (lambda x: F.multi_margin_loss(x, INDEX), M),
-    "multi-label margin": (lambda x: F.multilabel_margin_loss(x, torch.tensor([[1, -1, 0, 0]] * 3)), M),
-    "multi-label soft margin": (lambda x, y: F.multilabel_soft_margin_loss(x, y.round()), M, positive(3, 4)),
+    "multi-label margin": (
+        lambda x: F.multilabel_margin_loss(x, torch.tensor([[1, -1, 0, 0]] * 3)),
+        M,
+    ),
+    "multi-label soft margin": (
+        lambda x, y: F.multilabel_soft_margin_loss(x, y.round()),
+        M,
+        positive(3, 4),
+    ),
     "poisson": (lambda x, y: F.poisson_nll_loss(x, y, full=True), M, positive(3, 4)),
     "soft margin": (lambda x: F.soft_margin_loss(x, PLUS_MINUS.to(x)), V),
 }
@@ -273,7 +348,9 @@ CRITICS = {
         nn.Upsample(scale_factor=2, mode="bicubic"),
         outputs=200,
     ),
-    "norms": Critic(nn.Conv2d(2, 4, 3), nn.GroupNorm(2, 4), nn.Softplus(), nn.RMSNorm([4, 4]), outputs=64),
+    "norms": Critic(
+        nn.Conv2d(2, 4, 3), nn.GroupNorm(2, 4), nn.Softplus(), nn.RMSNorm([4, 4]), outputs=64
+    ),
 }
 
 
@@ -298,10 +375,19 @@ def test_r1(name):
         assert torch.allclose(mine, theirs, rtol=1e-9, atol=1e-10), key
 
 
-def second_order(graph) -> dict[str, Tensor]:
+def second_order(graph: Graph) -> dict[str, Tensor]:
     """Gradients of the squared norm of the gradient with respect to the input x."""
     gradients = graph.gradient_graph()
-    raise NotImplementedError(gradients)
+    outputs, values = backprop.forward(gradients.gm, gradients.flat_inputs((), {}, 0))
+    _, named = tree_unflatten(list(outputs), gradients.out_spec)
+    wire = backprop.output_wires(gradients.gm)[1 + list(named).index("x")]
+    inputs = backprop.placeholders(gradients.gm)
+    grads = backprop.backward(gradients.gm, values, {wire: 2 * values[wire]}, inputs)
+    return {
+        known.name: grads[node]
+        for known, node in zip(gradients.inputs, inputs, strict=True)
+        if grads.get(node) is not None
+    }
 
 
 def test_packed_sequences_say_what_to_do():
