@@ -1,4 +1,4 @@
-"""Further functions of one or two wires: logarithms and powers of other bases, remainders, blends."""
+"""Further functions of one or two wires: logarithms of other bases, remainders, bounds."""
 
 from __future__ import annotations
 

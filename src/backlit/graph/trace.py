@@ -15,6 +15,7 @@ from torch.utils._pytree import TreeSpec, tree_flatten
 
 from backlit.gates import REGISTRY, aten
 from backlit.graph.backprop import forward
+from backlit.graph.composites import COMPOSITES
 
 # Views written in place that `functionalize` leaves (matmul of a vector ends in one): the graph
 # goes on from their result, so the plain view says the same.
@@ -29,13 +30,14 @@ _IN_PLACE_VIEWS = {
 
 @cache
 def decompositions() -> dict[Any, Any]:
-    """How operations without a gate fall apart: PyTorch's core table, less what has a gate.
+    """How operations without a gate fall apart: PyTorch's core table, less what has a gate, and
+    Backlit's own rules for what that table gets wrong.
 
     The table is the granularity: an operation that has a gate stays one gate. `detach` must
     stay in any case, or stop-gradients would vanish without a warning.
     """
     table = dict(torch.export.default_decompositions().items())
-    return {op: rule for op, rule in table.items() if op not in REGISTRY}
+    return {op: rule for op, rule in table.items() if op not in REGISTRY} | COMPOSITES
 
 
 def trace(
