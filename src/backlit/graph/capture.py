@@ -17,6 +17,7 @@ from torch.utils._pytree import tree_flatten, tree_map
 from backlit.errors import CaptureError
 from backlit.gates.base import aten
 from backlit.graph.backprop import output_wires, placeholders
+from backlit.graph.composites import COMPOSITES
 from backlit.graph.graph import Graph, Input
 from backlit.graph.noise import externalise
 from backlit.graph.origin import from_export
@@ -153,7 +154,7 @@ def _leaf_names(base: str, value: Any) -> list[str]:
 
 def _export(module: nn.Module, args: Any, kwargs: Any) -> torch.export.ExportedProgram:
     """torch.export with stop-gradients kept and only what has no gate decomposed."""
-    with _export_warnings(), _no_custom_autograd():
+    with _export_warnings(), _no_custom_autograd(), _no_packing():
         try:
             program = torch.export.export(module, tuple(args), dict(kwargs), strict=False)
         except CaptureError:
@@ -165,7 +166,10 @@ def _export(module: nn.Module, args: Any, kwargs: Any) -> torch.export.ExportedP
         for operator in list(table):
             if operator not in decompositions():
                 del table[operator]
-        return program.run_decompositions(table)
+        table.update(COMPOSITES)
+        program = program.run_decompositions(table)
+        _drop_assertions(program.graph_module)
+        return program
 
 
 @contextmanager
@@ -195,6 +199,39 @@ def _no_custom_autograd() -> Iterator[None]:
         yield
     finally:
         torch.autograd.Function.apply = original  # type: ignore[method-assign]
+
+
+@contextmanager
+def _no_packing() -> Iterator[None]:
+    """Refuses packed sequences: how many values a step has would depend on the lengths' values."""
+    vf = torch._VF
+    original = vf._pack_padded_sequence
+
+    def refuse(*args: Any, **kwargs: Any) -> Any:
+        raise CaptureError(
+            "expected sequences of one length, got pack_padded_sequence, whose steps depend on "
+            "the lengths' values; pad the sequences and mask the outputs behind each one's end"
+        )
+
+    vf._pack_padded_sequence = refuse
+    try:
+        yield
+    finally:
+        vf._pack_padded_sequence = original
+
+
+def _drop_assertions(gm: GraphModule) -> None:
+    """Removes run-time assertions (one_hot leaves some): they compute nothing."""
+    for node in list(gm.graph.nodes):
+        if node.op == "call_function" and node.target in _ASSERTIONS:
+            gm.graph.erase_node(node)
+
+
+_ASSERTIONS = (
+    aten._assert_async.msg,
+    aten._assert_tensor_metadata.default,
+    aten._assert_scalar.default,
+)
 
 
 def _explained(error: Exception, module: nn.Module) -> CaptureError:
