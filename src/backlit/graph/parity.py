@@ -125,7 +125,9 @@ def _eager(graph: Graph, module: nn.Module, args: Any, kwargs: Any) -> tuple[Any
     args, kwargs = tree_map(fresh, (args, kwargs))
     with torch.random.fork_rng(devices=[]), torch.enable_grad():
         torch.manual_seed(SEED)
-        result = torch.func.functional_call(module, state, tuple(args), dict(kwargs))
+        # A copy of each input: the first layer may write in place, which PyTorch forbids on leaves.
+        passed_args, passed_kwargs = tree_map(_copied, (args, kwargs))
+        result = torch.func.functional_call(module, state, tuple(passed_args), dict(passed_kwargs))
         outputs = tree_flatten(result)[0]
         generator = torch.Generator().manual_seed(SEED)
         cotangents = [
@@ -154,6 +156,10 @@ def _eager(graph: Graph, module: nn.Module, args: Any, kwargs: Any) -> tuple[Any
             found = (None,) * len(asked)
     grads = dict(zip(asked, found, strict=True))
     return [o.detach() if isinstance(o, Tensor) else o for o in outputs], state, grads, cotangents
+
+
+def _copied(leaf: Any) -> Any:
+    return leaf.clone() if isinstance(leaf, Tensor) else leaf
 
 
 def _some(grad: Tensor | None) -> bool:
