@@ -391,6 +391,15 @@ def second_order(graph: Graph) -> dict[str, Tensor]:
     }
 
 
+def test_one_tensor_for_several_inputs():
+    attention, x = nn.MultiheadAttention(4, 2, dropout=0.2), torch.randn(5, 2, 4)
+    graph = capture(attention, x, x, x)
+    assert graph.of_kind("input") == ["query", "key", "value"]
+    attention.eval()
+    other = capture(attention, x, x, x)(x, x * 2, x + 1)[0]
+    assert torch.allclose(other, attention(x, x * 2, x + 1)[0], atol=1e-6)
+
+
 def test_packed_sequences_say_what_to_do():
     lstm = nn.LSTM(4, 3)
 
@@ -413,6 +422,14 @@ def test_packed_sequences_say_what_to_do():
         (
             lambda x: F.ctc_loss(x.log_softmax(1)[:, None], INDEX[None, :2] + 1, (3,), (2,)),
             "_ctc_loss",
+        ),
+        (
+            lambda x: torch.fft.rfft(x).abs(),
+            "got complex ones from aten._fft_r2c",
+        ),
+        (
+            lambda x: F.cross_entropy(x, INDEX, x[0].softmax(0)),
+            "argument 'weight'.*close over that tensor",
         ),
         (
             lambda x: F.gaussian_nll_loss(x, x * 2, x * x + 1),

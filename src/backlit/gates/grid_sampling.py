@@ -24,9 +24,9 @@ _A = -0.75  # Keys' constant, PyTorch's choice
 
 
 class Tap(NamedTuple):
-    """One neighbour along one axis: its index, weight, the weight's slope, and if it is inside."""
+    """One neighbour along one axis: its place, weight, the weight's slope, and if it is inside."""
 
-    index: Tensor  # (N, *O), int64, within the axis
+    place: Tensor  # (N, *O), int64, within the axis
     weight: Tensor  # (N, *O)
     slope: Tensor  # derivative of the weight with respect to the grid coordinate
     inside: Tensor | None  # None where padding keeps every neighbour inside
@@ -137,9 +137,9 @@ class _GridSample(Gate):
 
         def neighbours() -> Any:
             for taps in itertools.product(*axes):
-                flat = taps[0].index
+                flat = taps[0].place
                 for tap, n in zip(taps[1:], sizes[1:], strict=True):
-                    flat = flat * n + tap.index
+                    flat = flat * n + tap.place
                 known = [tap.inside for tap in taps if tap.inside is not None]
                 inside = _product([k.to(dz.dtype) for k in known]) if known else None
                 yield taps, flat.reshape(lead[0], 1, outer).expand(*lead, outer), inside

@@ -43,6 +43,7 @@ def capture(
     module, function = _as_module(target)
     if function is not None:
         args, kwargs = tree_map(_float_to_tensor, (args, kwargs))
+    args, kwargs = _apart(args, kwargs)
     signature = _signature(function or module.forward)
     exported = _export(module, args, kwargs)
     gm = exported.graph_module
@@ -80,7 +81,7 @@ def capture(
     for node in gm.graph.nodes:
         if node.op == "call_function":
             node.meta["origin"] = from_export(node)
-            _refuse_unknown_shape(node)
+            _refuse_unknown(node)
     graph = Graph(
         gm=gm,
         inputs=tuple(inputs),
@@ -124,6 +125,19 @@ def _as_module(target: Any) -> tuple[nn.Module, Callable[..., Any] | None]:
             wrapper.register_parameter(name, value)
     wrapper.train(any(m.training for m in wrapper.children()))
     return wrapper, target
+
+
+def _apart(args: Any, kwargs: Any) -> tuple[Any, Any]:
+    """Copies of tensors given more than once (self-attention): an export would join the inputs."""
+    seen: set[int] = set()
+
+    def own(leaf: Any) -> Any:
+        if not isinstance(leaf, Tensor) or id(leaf) not in seen:
+            seen.add(id(leaf))
+            return leaf
+        return leaf.detach().clone()
+
+    return tree_map(own, (args, kwargs))
 
 
 def _signature(function: Callable[..., Any]) -> inspect.Signature:
@@ -229,8 +243,14 @@ def _no_packing() -> Iterator[None]:
         vf._pack_padded_sequence = original
 
 
-def _refuse_unknown_shape(node: Node) -> None:
+def _refuse_unknown(node: Node) -> None:
+    """Refuses what gates are not written for: shapes that depend on values, complex numbers."""
     value = node.meta.get("val")
+    if isinstance(value, Tensor) and value.is_complex():
+        raise CaptureError(
+            f"expected real numbers, got complex ones from {node.target} in "
+            f"{from_export(node).where()}; compute such features outside and pass them as an input"
+        )
     if isinstance(value, Tensor) and any(isinstance(n, torch.SymInt) for n in value.shape):
         raise CaptureError(
             f"expected shapes known in advance, got {node.target} in "
