@@ -330,7 +330,33 @@ class Critic(nn.Module):
         return self.score(self.layers(x))
 
 
+class Rows(nn.Module):
+    """Reads a picture's rows as a sequence."""
+
+    def __init__(self, reader: nn.Module):
+        super().__init__()
+        self.reader = reader
+
+    def forward(self, x: Tensor) -> Tensor:
+        rows = x.flatten(1, 2)  # (N, C H, W)
+        if isinstance(self.reader, nn.MultiheadAttention):
+            return self.reader(rows, rows, rows)[0]
+        return self.reader(rows)[0]
+
+
+class Warp(nn.Module):
+    """Moves a picture by a grid that its own values decide."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        grid = x.permute(0, 2, 3, 1).tanh() * 0.9
+        return F.grid_sample(x, grid, align_corners=False, padding_mode="border")
+
+
 CRITICS = {
+    "lstm": Critic(Rows(nn.LSTM(6, 3, 2, bidirectional=True, batch_first=True)), outputs=72),
+    "gru": Critic(Rows(nn.GRU(6, 3, batch_first=True)), outputs=36),
+    "attention": Critic(Rows(nn.MultiheadAttention(6, 2, batch_first=True)), outputs=72),
+    "grid sample": Critic(nn.Conv2d(2, 2, 3, padding=1), Warp(), outputs=72),
     "pools": Critic(
         nn.Conv2d(2, 3, 3),
         nn.SiLU(),
