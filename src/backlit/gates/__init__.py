@@ -27,6 +27,16 @@ FAMILIES = (
     "reduction",
     "shape",
     "random",
+    "pooling",
+    "adaptive_pooling",
+    "indexing",
+    "embedding",
+    "ordering",
+    "cumulative",
+    "padding",
+    "windows",
+    "placing",
+    "resampling",
 )
 
 for _family in FAMILIES:

@@ -1,0 +1,363 @@
+"""Gates that look values up by index, and their adjoints, which put them back, summing repeats."""
+
+from __future__ import annotations
+
+import torch
+
+from backlit.gates.base import Constant, Gate, aten, sum_to
+from backlit.gates.samples import Draw, Sample
+
+
+def _zeros(dz, x):
+    return aten.new_zeros.default(dz, list(x.shape))
+
+
+def _padded(t, shape):
+    """Zeros behind t up to the asked shape: what an index did not reach has no gradient."""
+    pad = [p for n, m in zip(reversed(shape), reversed(t.shape), strict=True) for p in (0, n - m)]
+    return aten.constant_pad_nd.default(t, pad) if any(pad) else t
+
+
+class Index(Gate):
+    """Looks elements up by one index tensor for each indexed axis (advanced indexing)."""
+
+    formula = "z = x[i, j, …]"
+    local = "dx = zeros with dz added at [i, j, …]"
+    forward = aten.index.Tensor
+    overloads = (aten._unsafe_index.Tensor,)
+
+    @staticmethod
+    def backward(dz, z, x, indices):
+        return (lambda: aten.index_put.default(_zeros(dz, x), indices, dz, True),)
+
+    @staticmethod
+    def samples(r: Draw):
+        for shape, pick in (
+            ((4,), [r.indices(4, 3)]),
+            ((4,), [r.indices(4)]),
+            ((3, 4), [r.indices(3, 5)]),
+            ((3, 4), [None, r.indices(4, 2, 2)]),
+            ((3, 4), [r.indices(3, 5), r.indices(4, 5)]),
+            ((2, 3, 4), [r.indices(2, 2, 1), None, r.indices(4, 3)]),
+            ((3, 4), [torch.tensor([-1, 0])]),
+            ((3, 4), [r.indices(3, 0)]),
+            ((0, 4), [None, r.indices(4, 2)]),
+        ):
+            yield Sample((r(*shape), pick))
+        yield Sample((r.strided(3, 4), [r.indices(3, 5)]))
+
+
+class IndexPut(Gate):
+    """Writes values at indices, or adds them there (functional x[i, j, …] = v)."""
+
+    formula = "z = x with v put (or added) at [i, j, …]"
+    local = "dx = dz where nothing was put, dv = dz[i, j, …]"
+    broadcasts = True
+    forward = aten.index_put.default
+    overloads = (aten._unsafe_index_put.default,)
+
+    @staticmethod
+    def backward(dz, z, x, indices, values, accumulate=False):
+        def to_values():
+            if values.numel() == 1 and len(indices) == 1 and indices[0].dtype == torch.bool:
+                # A mask picks a number of elements that only its values tell.
+                mask = indices[0]
+                mask = mask.reshape(*mask.shape, *[1] * (dz.dim() - mask.dim()))
+                return (dz * mask).sum().reshape(values.shape)
+            return sum_to(aten.index.Tensor(dz, indices), values.shape)
+
+        zero = aten.new_zeros.default(dz, [])
+        return (
+            dz if accumulate else (lambda: aten.index_put.default(dz, indices, zero)),
+            None,
+            to_values,
+        )
+
+    @staticmethod
+    def samples(r: Draw):
+        for shape, pick, value, accumulate in (
+            ((4,), [torch.tensor([2, 0])], (2,), False),
+            ((4,), [torch.tensor([2, 2, 0])], (3,), True),
+            ((3, 4), [torch.tensor([2, 0])], (2, 4), False),
+            ((3, 4), [torch.tensor([1, 1])], (4,), True),
+            ((3, 4), [None, torch.tensor([3, 1])], (), False),
+            ((3, 4), [torch.tensor([2, 0]), torch.tensor([1, 3])], (2,), False),
+            ((3, 4), [r.mask(3, 4)], (), False),
+            ((3, 4), [r.mask(3)], (1,), True),
+            ((0, 4), [None, torch.tensor([1])], (0, 1), False),
+        ):
+            yield Sample((r(*shape), pick, r(*value), accumulate))
+        yield Sample((r.strided(3, 4), [torch.tensor([2, 0])], r.strided(2, 4)))
+
+
+class IndexSelect(Gate):
+    """Whole slices of an axis, by index."""
+
+    formula = "z = x[…, i, …]"
+    local = "dx = zeros with dz added at i"
+    forward = aten.index_select.default
+
+    @staticmethod
+    def backward(dz, z, x, dim, index):
+        if x.dim() == 0:
+            return (lambda: dz.reshape(x.shape) if z.numel() == 1 else dz.sum(),)
+        return (lambda: aten.index_add.default(_zeros(dz, x), dim, index, dz),)
+
+    @staticmethod
+    def samples(r: Draw):
+        for shape, dim in (
+            ((), 0),
+            ((4,), 0),
+            ((3, 4), 0),
+            ((3, 4), 1),
+            ((3, 4), -1),
+            ((2, 3, 4), 1),
+            ((2, 0), 0),
+        ):
+            n = shape[dim] if shape else 1
+            yield Sample((r(*shape), dim, r.indices(n, 3 if shape else 1)))
+        yield Sample((r.strided(3, 4), 0, r.indices(3, 5)))
+
+
+class IndexAdd(Gate):
+    """Adds slices to an axis at the given indices."""
+
+    formula = "z = x with α v added at i"
+    local = "dx = dz, dv = α dz[i]"
+    forward = aten.index_add.default
+
+    @staticmethod
+    def backward(dz, z, x, dim, index, source, *, alpha=1):
+        def to_source():
+            taken = aten.index_select.default(dz, dim, index).reshape(source.shape)
+            return taken if alpha == 1 else taken * alpha
+
+        return dz, None, None, to_source
+
+    @staticmethod
+    def samples(r: Draw):
+        for shape, dim in (
+            ((4,), 0),
+            ((3, 4), 0),
+            ((3, 4), 1),
+            ((3, 4), -1),
+            ((2, 3, 4), 1),
+            ((3, 0), 0),
+        ):
+            source = list(shape)
+            source[dim] = 5
+            yield Sample((r(*shape), dim, r.indices(shape[dim], 5), r(*source)))
+        yield Sample((r(3, 4), 0, r.indices(3, 2), r(2, 4)), {"alpha": 0.5})
+        yield Sample((r.strided(3, 4), 0, r.indices(3, 5), r.strided(5, 4)))
+
+
+class Gather(Gate):
+    """Looks up, at every place, one element of the same line along an axis."""
+
+    formula = "zᵢ = x[indexᵢ] along an axis"
+    local = "dx = zeros with dz added at index"
+    forward = aten.gather.default
+
+    @staticmethod
+    def backward(dz, z, x, dim, index, *, sparse_grad=False):
+        return (lambda: aten.scatter_add.default(_zeros(dz, x), dim, index, dz),)
+
+    @staticmethod
+    def samples(r: Draw):
+        for shape, dim, index in _LINES:
+            yield Sample((r(*shape), dim, r.indices(max(shape[dim], 1) if shape else 1, *index)))
+        yield Sample((r.strided(3, 4), 1, r.indices(4, 3, 2)))
+
+
+_LINES = (
+    ((), 0, ()),
+    ((4,), 0, (3,)),
+    ((3, 4), 0, (2, 4)),
+    ((3, 4), 1, (3, 6)),
+    ((3, 4), -1, (2, 2)),
+    ((2, 3, 4), 1, (2, 5, 3)),
+    ((0, 4), 1, (0, 2)),
+    ((3, 4), 1, (3, 0)),
+)
+
+
+def _unique(r: Draw, shape, dim, index):
+    """Indices that name each element of a line at most once."""
+    n = shape[dim] if shape else 1
+    keys = r(*index[:-1], 1, n) if index else r(1)
+    ranks = torch.rand(keys.shape, generator=r.generator).argsort(-1)
+    k = index[dim] if index else 1
+    others = [m for i, m in enumerate(index) if i != dim % max(len(index), 1)]
+    return (
+        ranks.reshape(-1)[:1].reshape(())
+        if not index
+        else (torch.rand((*others, n), generator=r.generator).argsort(-1)[..., :k].movedim(-1, dim))
+    )
+
+
+_ONCE = tuple((s, d, tuple(min(a, b) for a, b in zip(i, s, strict=True))) for s, d, i in _LINES)
+
+
+class ScatterAdd(Gate):
+    """Adds values along an axis at the given indices: the adjoint of gather."""
+
+    formula = "z = x with v added at index"
+    local = "dx = dz, dv = dz[index]"
+    forward = aten.scatter_add.default
+
+    @staticmethod
+    def backward(dz, z, x, dim, index, source):
+        return dz, None, None, lambda: _padded(aten.gather.default(dz, dim, index), source.shape)
+
+    @staticmethod
+    def samples(r: Draw):
+        for shape, dim, index in _LINES:
+            n = shape[dim] if shape else 1
+            yield Sample((r(*shape), dim, r.indices(n, *index), r(*index)))
+        yield Sample((r(3, 4), 0, r.indices(3, 2, 2), r(3, 3)))
+        yield Sample((r.strided(3, 4), 1, r.indices(4, 3, 2), r.strided(3, 2)))
+
+
+class Scatter(Gate):
+    """Writes values along an axis at the given indices, each element at most once."""
+
+    formula = "z = x with v at index"
+    local = "dx = dz where nothing was put, dv = dz[index]"
+    forward = aten.scatter.src
+
+    @staticmethod
+    def backward(dz, z, x, dim, index, source):
+        return (
+            lambda: aten.scatter.value(dz, dim, index, 0),
+            None,
+            None,
+            lambda: _padded(aten.gather.default(dz, dim, index), source.shape),
+        )
+
+    @staticmethod
+    def samples(r: Draw):
+        for shape, dim, index in _ONCE:
+            yield Sample((r(*shape), dim, _unique(r, shape, dim, index), r(*index)))
+        yield Sample((r(3, 4), 0, torch.tensor([[2, 0]]), r(2, 3)))
+        yield Sample((r.strided(3, 4), 1, torch.tensor([[3], [0]]), r.strided(2, 2)))
+
+
+class ScatterValue(Gate):
+    """Writes one constant along an axis at the given indices."""
+
+    formula = "z = x with a at index"
+    local = "dx = dz where nothing was put"
+    forward = aten.scatter.value
+
+    @staticmethod
+    def backward(dz, z, x, dim, index, value):
+        return (lambda: aten.scatter.value(dz, dim, index, 0),)
+
+    @staticmethod
+    def samples(r: Draw):
+        for shape, dim, index in _LINES:
+            n = shape[dim] if shape else 1
+            yield Sample((r(*shape), dim, r.indices(n, *_clip(index, shape, dim)), 0.5))
+        yield Sample((r.strided(3, 4), 1, r.indices(4, 3, 2), 0.5))
+
+
+def _clip(index, shape, dim):
+    return tuple(
+        n if i == dim % len(shape) else min(n, m)
+        for i, (n, m) in enumerate(zip(index, shape, strict=True))
+    )
+
+
+class ScatterReduce(Gate):
+    """Combines values that meet at an index by sum, mean, product, maximum or minimum."""
+
+    formula = "z = x combined with v at index"
+    local = "sum: dv = dz[index]; mean: dz[index] / n; max, min: shared by the winners"
+    forward = aten.scatter_reduce.two
+
+    @staticmethod
+    def backward(dz, z, x, dim, index, source, reduce, *, include_self=True):
+        if source.shape != index.shape:
+            source = source[tuple(slice(0, n) for n in index.shape)]
+        ones = torch.ones_like(source)
+
+        def take(t):
+            return aten.gather.default(t, dim, index)
+
+        def untouched(t):  # without x's own share, x counts only where no index points
+            return t if include_self else aten.scatter.value(t, dim, index, 0)
+
+        def fit(t):
+            return _padded(t, original)
+
+        original = source.shape
+        if reduce == "sum":
+            return lambda: untouched(dz), None, None, lambda: fit(take(dz))
+        if reduce == "mean":
+            own = untouched(torch.ones_like(z))
+            n = aten.scatter_add.default(own, dim, index, ones).clamp_min(1)
+            return lambda: untouched(dz / n), None, None, lambda: fit(take(dz / n))
+        if reduce in ("amax", "amin"):
+            mine = (x == z).to(dz.dtype)
+            won = (source == take(z)).to(dz.dtype)
+            share = dz / aten.scatter_add.default(untouched(mine), dim, index, won).clamp_min(1)
+            return lambda: untouched(mine * share), None, None, lambda: fit(won * take(share))
+        # The product without one factor; a zero among the factors would divide 0 by 0, so the
+        # quotient is taken with that factor replaced by 1.
+        return (
+            lambda: untouched(dz * (z / x)),
+            None,
+            None,
+            lambda: fit(take(dz * z) / source),
+        )
+
+    @staticmethod
+    def samples(r: Draw):
+        for reduce in ("sum", "mean", "amax", "amin", "prod"):
+            for shape, dim, index in _LINES[1:6] + _LINES[6:7]:
+                x, i = r.apart(*shape), r.indices(shape[dim], *_clip(index, shape, dim))
+                v = r.apart(*i.shape) + 0.013
+                yield Sample((x, dim, i, v, reduce))
+                yield Sample((x, dim, i, v, reduce), {"include_self": False})
+        yield Sample((r.strided(3, 4), 1, r.indices(4, 3, 2), r.strided(3, 2), "sum"))
+
+
+class MaskedScatter(Gate):
+    """Writes the values of the second wire, in order, where the mask holds."""
+
+    formula = "z = next v if mask else x"
+    local = "dx = dz where nothing was put, dv = dz where it was"
+    forward = aten.masked_scatter.default
+
+    @staticmethod
+    def backward(dz, z, x, mask, source):
+        def to_source():
+            put = mask.expand(dz.shape).reshape(-1)
+            order = (put.to(torch.int64).cumsum(0) - 1).clamp_min(0)
+            zeros = aten.new_zeros.default(dz, [source.numel()])
+            taken = aten.where.self(put, dz.reshape(-1), aten.new_zeros.default(dz, []))
+            return aten.index_add.default(zeros, 0, order, taken).reshape(source.shape)
+
+        return lambda: dz.masked_fill(mask, 0), None, to_source
+
+    @staticmethod
+    def samples(r: Draw):
+        for shape, mask, source in (
+            ((4,), (4,), (4,)),
+            ((4,), (4,), (2, 3)),
+            ((3, 4), (3, 4), (3, 4)),
+            ((3, 4), (4,), (3, 5)),
+            ((3, 4), (3, 1), (12,)),
+            ((2, 3, 4), (2, 3, 4), (30,)),
+            ((0, 4), (0, 4), (3,)),
+        ):
+            yield Sample((r(*shape), r.mask(*mask), r(*source)))
+        yield Sample((r.strided(3, 4), r.mask(3, 4), r.strided(3, 4)))
+
+
+class Search(Constant):
+    """Places among sorted boundaries: whole numbers, constant between jumps."""
+
+    formula = "z = number of boundaries below x"
+    forward = aten.searchsorted.Tensor
+    overloads = (aten.searchsorted.Scalar, aten.bucketize.Tensor, aten.bucketize.Scalar)
