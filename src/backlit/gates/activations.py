@@ -19,7 +19,8 @@ class ReLU(Gate):
 
     @staticmethod
     def expand(x):
-        return x.clamp_min(0)
+        # not clamp_min, whose slope at 0 is 1
+        return aten.where.self(x > 0, x, x.new_zeros(()))
 
     @staticmethod
     def samples(r: Draw):
@@ -109,6 +110,8 @@ class LogSigmoid(Gate):
 
     @staticmethod
     def backward(dz, z, x):
+        if dz[0] is None:  # the second output is scratch memory of the kernel
+            return (None,)
         return (lambda: dz[0] * (-x).sigmoid(),)
 
     samples = unary(-4.0, 4.0)

@@ -8,6 +8,12 @@ from backlit.gates.base import Gate, aten
 from backlit.gates.samples import Draw, Sample, binary, unary
 
 
+def _with_alpha(r: Draw):
+    yield from binary()(r)
+    yield Sample((r(2, 3), r(3)), {"alpha": -1.5})
+    yield Sample((r(3), r(2, 1)), {"alpha": 2})
+
+
 class Add(Gate):
     """Sum of two wires: the gradient is handed on unchanged to both (the add gate distributes)."""
 
@@ -21,7 +27,7 @@ class Add(Gate):
     def backward(dz, z, x, y, alpha=1):
         return dz, dz if alpha == 1 else (lambda: dz * alpha)
 
-    samples = binary()
+    samples = _with_alpha
 
 
 class Subtract(Gate):
@@ -37,7 +43,7 @@ class Subtract(Gate):
     def backward(dz, z, x, y, alpha=1):
         return dz, lambda: -dz if alpha == 1 else dz * -alpha
 
-    samples = binary()
+    samples = _with_alpha
 
 
 class ReverseSubtract(Gate):
@@ -46,14 +52,14 @@ class ReverseSubtract(Gate):
     formula = "z = y − α x"
     local = "∂z/∂x = −α, ∂z/∂y = 1"
     broadcasts = True
-    forward = aten.rsub.Scalar
-    overloads = (aten.rsub.Tensor,)
+    forward = aten.rsub.Tensor
+    overloads = (aten.rsub.Scalar,)
 
     @staticmethod
     def backward(dz, z, x, y, alpha=1):
         return (lambda: -dz if alpha == 1 else dz * -alpha), dz
 
-    samples = unary(-2.0, 2.0, 1.5)
+    samples = _with_alpha
 
 
 class Multiply(Gate):
@@ -140,11 +146,10 @@ class Power(Gate):
     @staticmethod
     def samples(r: Draw):
         yield from unary(-2.0, 2.0, 2)(r)
-        yield from unary(-2.0, 2.0, 3)(r)
-        yield from unary(0.3, 2.0, -1.5)(r)
-        yield from unary(0.3, 2.0, 0.5)(r)
-        yield from unary(0.3, 2.0, 1)(r)
-        yield from unary(0.3, 2.0, 0)(r)
+        for p in (3, -1.5, 0.5, 1, 0):
+            low = -2.0 if p == 3 else 0.3
+            yield Sample((r(3, 4, low=low), p))
+            yield Sample((r(low=low), p))
 
 
 class PowerOfTensor(Gate):

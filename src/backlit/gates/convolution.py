@@ -84,7 +84,7 @@ class ConvolutionBackward(Gate):
 
     @staticmethod
     def backward(grads, z, dz, x, w, bias_sizes, *rest):
-        *settings, mask = rest
+        *settings, _mask = rest
         grad_input, grad_weight, grad_bias = grads
 
         def to_dz():
@@ -109,9 +109,11 @@ class ConvolutionBackward(Gate):
     @staticmethod
     def samples(r: Draw):
         for x, w, settings in _settings(r):
-            if x[0] == 0:
-                continue
             x_, w_ = r(*x), r(*w)
             dz = r(*aten.convolution.default(x_, w_, None, *settings).shape)
             yield Sample((dz, x_, w_, None, *settings, [True, False, False]))
             yield Sample((dz, x_, w_, None, *settings, [False, True, False]))
+        plain = ([1], [0], [1], False, [0], 1)
+        three = (r.strided(2, 4, 3), r.strided(2, 3, 5), r.strided(4, 3, 3))
+        yield Sample((*three, None, *plain, [True, False, False]))
+        yield Sample((*three, [4], *plain, [True, True, True]))

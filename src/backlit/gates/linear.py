@@ -133,7 +133,8 @@ class Linear(Gate):
 
     @staticmethod
     def expand(x, w, bias=None):
-        z = x.matmul(w.t())
+        rows = math.prod(x.shape[:-1])
+        z = x.reshape(rows, w.shape[1]).mm(w.t()).reshape(*x.shape[:-1], w.shape[0])
         return z if bias is None else z + bias
 
     @staticmethod

@@ -244,4 +244,5 @@ class GroupNorm(Gate):
         ):
             yield Sample((r(n, c, *hw), r(c), r(c), n, c, math.prod(hw), groups, 1e-5))
         yield Sample((r(2, 4, 3), None, None, 2, 4, 3, 2, 1e-5))
-        yield Sample((r.strided(2, 4, 3), r(4), r(4), 2, 4, 3, 2, 1e-5))
+        yield Sample((r(2, 6), r(6), None, 2, 6, 1, 2, 1e-5))
+        yield Sample((r(0, 4, 3), r(4), r(4), 0, 4, 3, 2, 1e-5))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from backlit.gates.base import Constant, Gate, aten
+from backlit.gates.samples import Draw, Sample, unary
 
 
 class Dropout(Gate):
@@ -17,10 +18,18 @@ class Dropout(Gate):
 
     @staticmethod
     def backward(dz, z, x, p, train):
-        if not train:
+        if not train or dz[0] is None:
             return (dz[0],)
         scale = 0.0 if p == 1 else 1 / (1 - p)
         return (lambda: dz[0] * z[1] * scale,)
+
+    @staticmethod
+    def samples(r: Draw):
+        for sample in unary()(r):
+            yield Sample((*sample.args, 0.5, True))
+        yield Sample((r(3, 4), 0.25, True))
+        yield Sample((r(3, 4), 0.25, False))
+        yield Sample((r(3, 4), 1.0, True))
 
 
 class RandomLike(Constant):

@@ -78,7 +78,7 @@ class MeanAll(Gate):
 
     @staticmethod
     def backward(dz, z, x, dtype=None):
-        return (lambda: (dz / x.numel()).expand(x.shape),)
+        return (lambda: (dz / max(x.numel(), 1)).expand(x.shape),)
 
     @staticmethod
     def expand(x, dtype=None):
@@ -88,6 +88,7 @@ class MeanAll(Gate):
     def samples(r: Draw):
         for shape in ((), (1,), (5,), (3, 4), (2, 3, 4), (2, 1, 3, 2)):
             yield Sample((r(*shape),))
+        yield Sample((r(2, 0),), smooth=False)  # the mean of nothing is NaN
         yield Sample((r.strided(3, 4),))
         yield Sample((r(4, 1).expand(4, 3),))
 

@@ -30,7 +30,7 @@ class View(Gate):
             ((1,), []),
         ):
             yield Sample((r(*a), b))
-        yield Sample((r.strided(2, 3).contiguous(), [3, 2]))
+        yield Sample((r(4, 2, 2)[:, :, 0], [2, 2, 2]))
 
 
 class Permute(Gate):
