@@ -37,6 +37,11 @@ FAMILIES = (
     "windows",
     "placing",
     "resampling",
+    "grid_sampling",
+    "rectifiers",
+    "smooth_activations",
+    "trigonometric",
+    "special",
 )
 
 for _family in FAMILIES:

@@ -21,6 +21,7 @@ from backlit.graph.graph import Graph, Input
 from backlit.graph.noise import externalise
 from backlit.graph.origin import from_export
 from backlit.graph.parity import verify
+from backlit.graph.recurrent import UNROLLED
 from backlit.graph.trace import decompositions
 
 
@@ -165,6 +166,7 @@ def _export(module: nn.Module, args: Any, kwargs: Any) -> torch.export.ExportedP
         for operator in list(table):
             if operator not in decompositions():
                 del table[operator]
+        table.update(UNROLLED)
         return program.run_decompositions(table)
 
 

@@ -158,8 +158,21 @@ def _permutation(node: Node, wire: Callable[..., Node], gate: Callable[..., Node
     return wire(node, "permutation", node.meta["val"], 0, node.args[0])
 
 
+def _leaky(node: Node, wire: Callable[..., Node], gate: Callable[..., Node]) -> Any:
+    x, _, lower, upper, training = (*node.args, *(0.125, 1 / 3, False)[len(node.args) - 2 :])[:5]
+    if training:
+        u = wire(node, "uniform", x.meta["val"])
+        slope = gate(aten.add.Tensor, gate(aten.mul.Tensor, u, upper - lower), lower)
+    else:
+        slope = gate(aten.full_like.default, x, (lower + upper) / 2)
+    positive = gate(aten.gt.Scalar, x, 0)
+    slope = gate(aten.where.self, positive, gate(aten.ones_like.default, x), slope)
+    return gate(aten.mul.Tensor, x, slope), slope
+
+
 _REWRITES: dict[Any, Rewrite] = {
     aten.native_dropout.default: _dropout,
+    aten.rrelu_with_noise_functional.default: _leaky,
     aten.randn_like.default: _plain("normal"),
     aten.randn.default: _plain("normal"),
     aten.rand_like.default: _plain("uniform"),

@@ -13,17 +13,19 @@ from torch.fx.experimental.proxy_tensor import make_fx
 from torch.utils._pytree import TreeSpec, tree_flatten
 
 from backlit.gates import REGISTRY
+from backlit.graph.recurrent import UNROLLED
 
 
 @cache
 def decompositions() -> dict[Any, Any]:
-    """How operations without a gate fall apart: PyTorch's core table, less what has a gate.
+    """How operations without a gate fall apart: PyTorch's core table, less what has a gate, and
+    Backlit's own rules for what that table gets wrong.
 
     The table is the granularity: an operation that has a gate stays one gate. `detach` must
     stay in any case, or stop-gradients would vanish without a warning.
     """
     table = dict(torch.export.default_decompositions().items())
-    return {op: rule for op, rule in table.items() if op not in REGISTRY}
+    return {op: rule for op, rule in table.items() if op not in REGISTRY} | UNROLLED
 
 
 def trace(
