@@ -7,7 +7,7 @@ recorded beside each checkpoint and a difference is said. A run is resumable aft
 moment: every file is written aside, synced and renamed.
 """
 
-from backlit.train.build import build_data, build_game, open_run, run_recipe
+from backlit.train.build import batch_of, build_data, build_game, open_run, run_recipe
 from backlit.train.checkpoint import Checkpoint, Checkpoints, DamagedCheckpoint
 from backlit.train.environment import environment
 from backlit.train.folder import RunFolder
@@ -32,6 +32,7 @@ __all__ = [
     "RunFolder",
     "RunLog",
     "Trainable",
+    "batch_of",
     "build_data",
     "build_game",
     "bundled",
