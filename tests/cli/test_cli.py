@@ -101,6 +101,7 @@ def test_a_folder_of_pictures(games: Games, tmp_path: Path, capsys: Output) -> N
             "generator.size: expected no such key, since",
         ),
         (["train", "--set", "game.loss=hing"], "game.loss: unknown adversarial loss 'hing'"),
+        (["train", "--set", "game.penalty=r3"], "game.penalty: unknown penalty 'r3'"),
         (["sample", "nowhere"], "nowhere is not a run folder: expected nowhere/recipe.toml"),
     ],
 )

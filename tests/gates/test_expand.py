@@ -22,7 +22,8 @@ def test_expansion_equals_the_gate(gate):
         fine = one_gate(gate.expand, sample)
         wanted = differentiable_inputs(whole)
 
-        def elementary(*values: Tensor, call=fine, n=len(whole.tensors)) -> Tensor:
+        def elementary(*values: Tensor, call=fine, whole=whole) -> Tensor:
+            n = len(whole.tensors)
             outputs = call.call(values[:n])
             terms = [(out * c).sum() for out, c in zip(outputs, values[n:], strict=True)]
             return torch.stack(terms).sum()

@@ -2,7 +2,8 @@
 
 `main` turns every error of Backlit's own and of the system (a full disk) into one line and exit
 code 2; a run stopped by a signal ends with 128 + its number (130 for Ctrl-C).
-BACKLIT_TRACEBACK=1 shows where an error came from. torch is imported inside the commands alone, so that `--help` is instant.
+BACKLIT_TRACEBACK=1 shows where an error came from. torch is imported inside the commands alone,
+so that `--help` is instant.
 """
 
 import os

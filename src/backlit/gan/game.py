@@ -17,7 +17,7 @@ from backlit.gan.player import Player, Tensors
 from backlit.graph import Noise, Point, generator_for
 from backlit.step import Optimiser, Step
 
-Progress = Callable[[str, int, int | None], None]
+Progress = Callable[[str], None]
 
 
 class Game:
@@ -144,30 +144,26 @@ class Game:
         Args:
             batch: one iteration's pictures, uint8 or float (d_steps · m, ...).
             mode: ``"plain"``, ``"compiled"`` or ``"watched"``.
-            progress: told (what is being done, parts done, parts in all).
+            progress: told what is being done, a line each.
         Returns: the mode really used: compiled becomes plain where no C++ compiler is found.
         Raises: CaptureError, GateError, ParityError; BacklitError for a batch that cannot be
             split into d_steps parts or that the discriminator does not take.
         """
-        say = progress or (lambda what, done, total: None)
+        say = progress or (lambda text: None)
         variants = self._variants()
-        parts = 1 + len(variants) * (2 if mode == "compiled" else 1)
         key = (batch.shape, batch.dtype, batch.stride())
         if self._shape != key:
-            say("capturing the generator and the discriminator", 0, parts)
+            say("capturing the generator and the discriminator")
             self._build_players(batch)
             self.steps, self._shape = {}, key
         used = mode
-        for done, variant in enumerate(variants):
+        for variant in variants:
             if variant not in self.steps:
-                say(f"assembling the step ({_name(variant)})", 1 + done, parts)
+                say(f"assembling the step ({_name(variant)})")
                 self.steps[variant] = self._assemble(batch, variant)
-        for done, variant in enumerate(variants):
             if mode == "compiled":
-                gates = len(self.steps[variant].gates)
-                say(f"compiling {gates:,} gates ({_name(variant)})", 1 + len(variants) + done, parts)
+                say(f"compiling {len(self.steps[variant].gates):,} gates ({_name(variant)})")
             used = self.steps[variant].prepare(mode, {"real": batch})
-        say("ready", parts, parts)
         return used
 
     def _build_players(self, batch: Tensor) -> None:

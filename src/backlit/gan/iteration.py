@@ -158,7 +158,7 @@ class Iteration:
         self, state: Tensors, batch: Tensors, noise: Tensors, rates: Tensors
     ) -> tuple[Tensors, Tensors]:
         """The iteration: new state (what changed) and metrics."""
-        now, metrics = dict(state), {}
+        now, metrics = dict(state), dict[str, Tensor]()
         with stamp(phase="data", role="forward"):
             reals = self._pictures(batch).chunk(self.rules.d_steps)
         for k, real in enumerate(reals):

@@ -1,4 +1,4 @@
-"""Further functions of one or two wires: logarithms of other bases, remainders, bounds."""
+"""Further functions of one or two wires: other bases, remainders, blends."""
 
 from __future__ import annotations
 

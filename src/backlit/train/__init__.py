@@ -7,6 +7,9 @@ recorded beside each checkpoint and a difference is said. A run is resumable aft
 moment: every file is written aside, synced and renamed.
 """
 
+import sys
+import types
+
 from backlit.train.build import batch_of, build_data, build_game, open_run, run_recipe
 from backlit.train.checkpoint import Checkpoint, Checkpoints, DamagedCheckpoint
 from backlit.train.environment import environment
@@ -45,3 +48,12 @@ __all__ = [
     "train",
     "write_picture",
 ]
+
+
+class _Room(types.ModuleType):
+    """The room itself can be called, so that `bl.train(game, data, ...)` is the loop."""
+
+    __call__ = staticmethod(train)
+
+
+sys.modules[__name__].__class__ = _Room

@@ -12,6 +12,7 @@ import backlit.gan
 from backlit.data import PictureSet, batch_indices
 from backlit.errors import RecipeError, RunError
 from backlit.gan.losses import AdversarialLoss, adversarial_loss
+from backlit.gan.penalties import Penalty, penalty
 from backlit.nets import network
 from backlit.step import Optimiser
 from backlit.train.checkpoint import Checkpoint, Checkpoints
@@ -62,11 +63,10 @@ def build_game(recipe: Recipe) -> Trainable:
         generator,
         discriminator,
         loss=_loss(game.loss),
-        penalty=None if game.penalty.name == "none" else game.penalty.name,
-        penalty_options=game.penalty.options,
+        penalty=_penalty(game.penalty),
         d_steps=game.d_steps,
         warmup_d_steps=game.warmup_d_steps,
-        ema=game.ema,
+        ema=game.ema or None,
         optimiser_d=_optimiser(optimiser.d),
         optimiser_g=_optimiser(optimiser.g),
         seed=recipe.train.seed,
@@ -120,6 +120,15 @@ def _loss(chosen: Named) -> AdversarialLoss:
         return adversarial_loss(chosen.name, **chosen.options)
     except RecipeError as error:
         raise RecipeError(f"game.loss: {error}") from error
+
+
+def _penalty(chosen: Named) -> Penalty | None:
+    if chosen.name == "none":
+        return None
+    try:
+        return penalty(chosen.name, **chosen.options)
+    except RecipeError as error:
+        raise RecipeError(f"game.penalty: {error}") from error
 
 
 def _step(which: str, checkpoints: Checkpoints, run: str | Path) -> int:

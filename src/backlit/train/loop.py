@@ -61,7 +61,7 @@ def train(
         data: the pictures, such as `bl.data.folder(path)`.
         steps: iterations in all, those of earlier sittings included.
         run: the run folder, such as "runs/first"; made where it is missing.
-        batch: pictures a step, default 64.
+        batch: pictures a step, shared out among the steps of D in it; default 64.
         seed: decides the order of the pictures and the noise of the grids, default 0.
         save_every: steps between checkpoints, default 500.
         sample_every: steps between grids of pictures, 0 for none but the last; default 500.

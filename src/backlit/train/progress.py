@@ -68,7 +68,7 @@ class _Bar:
             # The time left is measured from here: a resumed run does not begin at nought.
             self._bar.reset(self._id, total=total, completed=done)
             self._started = True
-        count = f"{done:,}" if total is None else f"{done:,}/{total:,}"
+        count = _count(done, total)
         self._bar.update(
             self._id, completed=done, total=total, visible=True, count=count, text=text
         )
@@ -121,7 +121,7 @@ class _Lines:
         if self._quiet or self._last is None or self._first is None:
             return
         done, total, text = self._last
-        parts = [f"{done:,}" if total is None else f"{done:,}/{total:,}", text]
+        parts = [_count(done, total), text]
         passed_s = now_s - self._start_s
         if total is not None and self._first < done < total:
             left_s = passed_s * (total - done) / (done - self._first)
@@ -129,6 +129,12 @@ class _Lines:
         else:
             parts.append(duration(passed_s))
         print(f"{self._what}: {'  '.join(part for part in parts if part)}", flush=True)
+
+
+def _count(done: int, total: int | None) -> str:
+    if total is None:
+        return f"{done:,}" if done else ""
+    return f"{done:,}/{total:,}"
 
 
 def duration(seconds: float) -> str:

@@ -191,7 +191,7 @@ class Train(Section):
 
     Attributes:
         steps: iterations in all; the one number that may be raised when a run goes on.
-        batch: pictures a step.
+        batch: pictures a step, shared out among the d_steps of D.
         seed: decides the weights, the order of the pictures and the noise.
         save_every: steps between checkpoints.
         sample_every: steps between grids of pictures; 0 for none but the final one.

@@ -129,7 +129,7 @@ class Sitting:
             used = self._game.prepare(
                 self._batch(self.step),
                 mode,
-                lambda what, done, total: task.update(done, total, what),
+                lambda what: task.update(0, None, what),
             )
         self._environment = environment(used)
         if not recorded:
@@ -159,7 +159,7 @@ class Sitting:
                 if bad:
                     self._diverged(bad, index)
                 self.step += 1
-                if settings.best and settings.best not in metrics:
+                if settings.best and settings.best not in {*metrics, *_LABELS}:
                     raise RecipeError(
                         f'train.best: expected a metric ({", ".join(metrics)}) or "", got '
                         f"{settings.best!r}"
@@ -228,7 +228,7 @@ class Sitting:
 
     def _batch(self, index: int) -> Tensor:
         indices = batch_indices(len(self._data), self._settings.batch, self._settings.seed, index)
-        return self._data.batch(indices).float().div_(127.5).sub_(1.0)  # (N, C, H, W)
+        return self._data.batch(indices)  # (N, C, H, W) uint8
 
     def _say(self, kind: str, text: str, step: int | None = None) -> None:
         self._report.say(text)

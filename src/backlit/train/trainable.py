@@ -5,8 +5,8 @@ from typing import Any, Protocol
 
 from torch import Tensor
 
-Progress = Callable[[str, int, int | None], None]
-"""Called as progress(what, done, total); a total of None means the length is not known."""
+Progress = Callable[[str], None]
+"""Told what is being done, a line each."""
 
 
 class Trainable(Protocol):
@@ -15,17 +15,20 @@ class Trainable(Protocol):
     Attributes:
         state: flat name -> tensor; everything that decides the future (parameters, buffers,
             optimiser state, moving averages). `step` may write into the tensors in place.
-        description: JSON-able; networks, loss, optimisers, shapes: the run's identity.
     """
 
     state: dict[str, Tensor]
-    description: dict[str, Any]
+
+    @property
+    def description(self) -> dict[str, Any]:
+        """Networks, loss, optimisers, shapes as JSON-able values: the run's identity."""
+        ...
 
     def prepare(self, batch: Tensor, mode: str, progress: Progress | None = None) -> str:
         """Capture and compile for this batch shape; return the mode really used.
 
         Args:
-            batch: (N, C, H, W) float in [-1, 1].
+            batch: (N, C, H, W) uint8.
             mode: "plain", "compiled" or "watched"; "compiled" may fall back to "plain".
         """
         ...
