@@ -45,12 +45,17 @@ def forward(
         elif node.op == "output":
             return map_arg(node.args[0], values.__getitem__), values
         else:
-            args, kwargs = map_arg((node.args, node.kwargs), values.__getitem__)
             with stamp(origin_of(node)):
-                values[node] = _LAYOUT_FREE.get(node.target, node.target)(*args, **kwargs)
+                values[node] = evaluate(node, values)
             if keep is not None:
                 keep(node, values[node])
     raise AssertionError("a graph ends in an output")
+
+
+def evaluate(node: Node, values: Mapping[Node, Any]) -> Any:
+    """One gate's output from the values on its input wires."""
+    args, kwargs = map_arg((node.args, node.kwargs), values.__getitem__)
+    return _LAYOUT_FREE.get(node.target, node.target)(*args, **kwargs)
 
 
 def reached_from(gm: GraphModule, wanted: Iterable[Node]) -> set[Node]:
