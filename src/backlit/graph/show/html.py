@@ -1,0 +1,2 @@
+"page stub"
+def page(d): return ""
