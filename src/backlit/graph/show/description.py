@@ -146,6 +146,7 @@ def _gate(
     kind = gate.__name__ if gate else op.split(".")[1] if op.count(".") else op
     arguments, plain = _arguments(node, labels, gate is not None and gate.broadcasts)
     value = node.meta.get("val")
+    wrapped = not origin.module and origin.module_type == "Function"
     return GateInfo(
         name=node.name,
         kind=kind,
@@ -158,7 +159,8 @@ def _gate(
         **dict(zip(("shape", "dtype"), _form(value), strict=True)),
         outputs=len(value) if isinstance(value, (tuple, list)) else 1,
         module=origin.module,
-        module_type=origin.module_type,
+        # a captured function is wrapped in a module of this name
+        module_type="" if wrapped else origin.module_type,
         source=origin.source,
         code=origin.code,
         phase=origin.phase,

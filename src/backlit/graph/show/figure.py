@@ -13,7 +13,7 @@ from typing import Any
 from backlit.graph.show.model import Description
 from backlit.graph.show.numbers import Stats
 
-HIGH, GAP_X, GAP_Y, LETTER = 40.0, 74.0, 34.0, 8.2
+HIGH, LEAD, GAP_X, GAP_Y, LETTER = 40.0, 44.0, 84.0, 34.0, 8.2
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,9 @@ def figure(d: Description) -> Figure:
         boxes[name] = ("output", wire.label, "", LETTER * len(wire.label) + 6)
     edges = list(dict.fromkeys(e for e in edges if e[0] in boxes))
     numbers = {x.name: (short(x.value), short(x.gradient)) for x in (*d.inputs, *d.gates)}
-    places, routes, size = _place({k: b[3] for k, b in boxes.items()}, edges)
+    arrays = any(text.startswith("‖") for pair in numbers.values() for text in pair)
+    lead = LEAD + 30 if arrays else LEAD
+    places, routes, size = _place({k: b[3] for k, b in boxes.items()}, edges, lead)
     lines, labelled = [], set()
     for (source, target), points in routes.items():
         value, gradient = numbers.get(source, ("", "")) if source not in labelled else ("", "")
@@ -115,7 +117,7 @@ Edge = tuple[str, str]
 
 
 def _place(
-    widths: dict[str, float], edges: list[Edge]
+    widths: dict[str, float], edges: list[Edge], lead: float
 ) -> tuple[dict[str, Point], dict[Edge, tuple[Point, ...]], Point]:
     """Layered places: of the boxes, the points of each edge, and the size of it all."""
     layer = _layers(list(widths), edges)
@@ -140,15 +142,16 @@ def _place(
     for column in columns:
         wide = max(widths.get(name, 0.0) for name in column)
         x |= {name: right + wide / 2 for name in column}
-        right += wide + GAP_X
+        right += wide + lead + GAP_X - LEAD
     routes = {}
     for (source, target), chain in chains.items():
         start = (x[source] + widths[source] / 2, y[source])
         end = (x[target] - widths[target] / 2, y[target])
+        straight = (min(start[0] + lead, end[0] - 20), start[1])  # its numbers stand there
         bends = [(x[b], y[b]) for b in chain[1:-1]]
-        routes[source, target] = tuple(_round(p) for p in (start, *bends, end))
+        routes[source, target] = tuple(_round(p) for p in (start, straight, *bends, end))
     places = {name: _round((x[name], y[name])) for name in widths}
-    return places, routes, _round((right, max(y.values(), default=0.0) + HIGH))
+    return places, routes, _round((right - lead, max(y.values(), default=0.0) + HIGH))
 
 
 def _layers(names: list[str], edges: list[Edge]) -> dict[str, int]:

@@ -205,7 +205,7 @@ def _value(stats: Stats | None) -> str:
         return ""
     if stats.scalar is not None:
         return number(float(stats.scalar))
-    return f"{number(stats.mean)} ({number(stats.minimum)} … {number(stats.maximum)})"
+    return f"‖{number(stats.norm)}‖"
 
 
 def _norm(stats: Stats | None) -> str:
@@ -215,7 +215,8 @@ def _norm(stats: Stats | None) -> str:
 def _stats(stats: Stats | None) -> str:
     if stats is None or stats.count == 1:
         return _value(stats)
-    parts = [f"mean {_value(stats)}", f"norm {number(stats.norm)}", f"zeros {stats.zeros:.0%}"]
+    span = f"({number(stats.minimum)} … {number(stats.maximum)})"
+    parts = [f"mean {number(stats.mean)} {span}", f"norm {number(stats.norm)}", f"zeros {stats.zeros:.0%}"]
     if stats.saturated is not None:
         parts.append(f"saturated {stats.saturated:.0%}")
     if stats.nonfinite:

@@ -125,7 +125,9 @@ def _fold_signed(box: _Box, signs: dict[int, Hashable]) -> None:
             for k in range(repeats):
                 part = run[k * period : (k + 1) * period]
                 blocks.append(_Box(_span(part, k), "block", items=part))
-        label = f"{_names(run[:period])} × {repeats}"
+        untyped = period == 1 and isinstance(run[0], _Box) and not run[0].type
+        what = _span(run, 0) if untyped else _names(run[:period])
+        label = f"{what} × {repeats}"
         new.append(_Box(label, "repeat", items=_parts(blocks), repeats=repeats))
     whole = len(new) == 1 and isinstance(new[0], _Box) and new[0].kind == "repeat"
     box.items = new if whole else _parts(new)
