@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.fx import Node
 
-from backlit.gates import gate_of
+from backlit.gates import aten, gate_of
 from backlit.graph.origin import origin_of
 from backlit.graph.show.model import (
     DepthCell,
@@ -164,7 +164,7 @@ def _gate(
         source=origin.source,
         code=origin.code,
         phase=origin.phase,
-        role=origin.role,
+        role="state" if _writes_state(node) else origin.role,
         of=origin.of,
         value=numbers.value(node),
         gradient=numbers.gradient(node),
@@ -172,6 +172,12 @@ def _gate(
         forward_s=times.forward.get(node.name) if times else None,
         backward_s=times.backward.get(node.name) if times else None,
     )
+
+
+def _writes_state(node: Node) -> bool:
+    """Whether a gate ends the step by writing a result back into its input wire."""
+    target = node.args[0] if node.target is aten.copy_.default else None
+    return isinstance(target, Node) and target.op == "placeholder"
 
 
 def _plain_signs(formula: str, node: Node) -> str:
@@ -228,13 +234,15 @@ def _wires(calls: Iterable[Node]) -> Iterable[Wire]:
 
 
 def _outputs(target: Any, nodes: Sequence[Node]) -> tuple[OutputWire, ...]:
-    wires = [n for node in nodes if node.op == "output" for n in node.args[0]]  # type: ignore
-    labels = list(getattr(target, "metrics", ())) or list(getattr(target, "new_buffers", ()))
-    one = len(wires) - len(labels) == 1
-    labels += ["output" if one else f"output {i + 1}" for i in range(len(wires) - len(labels))]
+    wires: list[Any] = [n for node in nodes if node.op == "output" for n in node.args[0]]  # type: ignore
+    buffers = list(getattr(target, "new_buffers", ()))
+    own = list(getattr(target, "metrics", ()))
+    left = len(wires) - len(buffers) - len(own)
+    own += ["output"] if left == 1 else [f"output {i + 1}" for i in range(left)]
+    labels = [(name, "buffer") for name in buffers] + [(name, "output") for name in own]
     return tuple(
-        OutputWire(label, _wire_name(wire))
-        for label, wire in zip(labels, wires, strict=True)
+        OutputWire(label, _wire_name(wire), kind)
+        for (label, kind), wire in zip(labels, wires, strict=True)
         if isinstance(wire, Node)
     )
 

@@ -85,7 +85,7 @@ def compact(d: Description) -> dict[str, Any]:
             [w.label, w.kind, _shape(w.shape), w.dtype, _stats(w.value), _stats(w.gradient)]
             for w in d.inputs
         ],
-        "outputs": [[w.label, ends[w.source.split("[")[0]]] for w in d.outputs],
+        "outputs": [[w.label, ends[w.source.split("[")[0]], w.kind] for w in d.outputs],
         "wires": [n for w in d.wires for n in (ends[w.source], w.part, ends[w.target])],
         "groups": [
             [g.label, g.kind, g.type, g.path, [items[i] for i in g.items], g.repeats]

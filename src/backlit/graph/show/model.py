@@ -22,7 +22,7 @@ class GateInfo:
         inputs: the wires that come in, ``"relu"`` or ``"batch_norm[0]"``.
         shape, dtype: of the (first) output.
         outputs: how many outputs.
-        role: ``"forward"``, ``"backward"`` or ``"update"``.
+        role: ``"forward"``, ``"backward"``, ``"update"``, or ``"state"`` for writing it back.
         of: the forward gate whose rule made a backward gate.
         value, gradient: numbers of a watched pass.
         local_values: for scalars in a watched pass, the local gradient of each input wire.
@@ -69,10 +69,11 @@ class InputWire:
 
 @dataclass(frozen=True)
 class OutputWire:
-    """A wire that leaves the graph: its label and the gate or input it comes from."""
+    """A wire that leaves the graph, from a gate or an input; kind ``"output"`` or ``"buffer"``."""
 
     label: str
     source: str
+    kind: str
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from typing import Union
 from backlit.graph.show.model import GateInfo, Group
 
 LONG = 100  # items of one level before it is cut into parts
+STATE = "new state"
 PERIOD = 64  # longest block looked for
 
 
@@ -58,6 +59,7 @@ def tree(
         if box.kind != "phase":
             box.type = gate.module_type or box.type
         box.items.append(gate)
+    root.items.sort(key=lambda item: isinstance(item, _Box) and item.label == STATE)
     if len(gates) > 40:  # a small graph is shown as it is
         _fold(root)
     return tuple(_freeze(root, parameters))
@@ -76,14 +78,14 @@ def _passages(gates: Sequence[GateInfo]) -> list[str]:
     number, updating = 0, False
     for gate, phase in zip(gates, phases, strict=True):
         update = gate.role == "update"
-        number += updating and not update and gate.operator != "aten.copy_.default"
+        number += updating and gate.role not in ("update", "state")
         updating = update
         found.append((number, phase, gate.role))
     names: dict[tuple[int, str, str], str] = {}
     for i, (gate, key) in enumerate(zip(gates, found, strict=True)):
         _, phase, role = key
-        if gate.operator == "aten.copy_.default":
-            found[i], names[0, "", "state"] = (0, "", "state"), "new state"
+        if role == "state":
+            found[i], names[0, "", "state"] = (0, "", "state"), STATE
         elif key not in names:
             label = phase or role
             label += " · backward" if phase and role == "backward" else ""
@@ -113,6 +115,8 @@ def _fold_signed(box: _Box, signs: dict[int, Hashable]) -> None:
     for item in box.items:
         if isinstance(item, _Box):
             _fold_signed(item, signs)
+    if any(isinstance(item, _Box) and item.kind == "phase" for item in box.items):
+        return  # each phase has its own meaning, however equal their gates
     new: list[Item] = []
     for start, period, repeats in _runs(box.items, [signs[id(i)] for i in box.items]):
         run = box.items[start : start + period * repeats]
@@ -129,8 +133,22 @@ def _fold_signed(box: _Box, signs: dict[int, Hashable]) -> None:
         what = _span(run, 0) if untyped else _names(run[:period])
         label = f"{what} × {repeats}"
         new.append(_Box(label, "repeat", items=_parts(blocks), repeats=repeats))
-    whole = len(new) == 1 and isinstance(new[0], _Box) and new[0].kind == "repeat"
-    box.items = new if whole else _parts(new)
+    only = new[0] if len(new) == 1 else None
+    if isinstance(only, _Box) and box.kind in ("module", "phase"):  # two boxes that hold the same
+        _merge(box, only)
+    else:
+        box.items = _parts(new)
+
+
+def _merge(box: _Box, only: _Box) -> None:
+    box.items, box.repeats = only.items, only.repeats
+    if only.kind == "repeat":
+        box.label, box.kind = f"{box.label}: {only.label}", "repeat"
+    elif box.kind == "phase":
+        box.type, box.path = only.type, only.path
+    else:
+        box.label, box.path = f"{box.label}.{only.label}", only.path
+        box.type = only.type
 
 
 def _runs(items: list[Item], signs: list[Hashable]) -> Iterator[tuple[int, int, int]]:

@@ -70,12 +70,13 @@ for (let i = 0; i < count; i++) if (columns.of(i) >= 0) push(rules, columns.of(i
 let total = 0;
 for (let i = groups.length - 1; i >= 0; i--) {
   const group = groups[i];
-  Object.assign(group, { time: 0, norm: null, roles: {} });
+  Object.assign(group, { time: 0, norm: null, shape: "", roles: {} });
   for (const item of group.items) {
     if (item < 0) {
       const inner = groups[-1 - item];
       group.time += inner.time;
       if (inner.norm !== null) group.norm = inner.norm;
+      group.shape = inner.shape || group.shape;
       for (const role in inner.roles) group.roles[role] = (group.roles[role] || 0) + inner.roles[role];
     } else {
       group.time += Math.max(columns.forward_us(item), 0) + Math.max(columns.backward_us(item), 0);
@@ -83,6 +84,7 @@ for (let i = groups.length - 1; i >= 0; i--) {
       group.roles[role] = (group.roles[role] || 0) + 1;
       const gradient = columns.gradient(item);
       if (gradient && role === "forward") group.norm = gradient[5];
+      if (role !== "update") group.shape = text("shape", item) || group.shape;
     }
   }
 }
@@ -107,7 +109,7 @@ const short = n => (n >= 1e6 ? +(n / 1e6).toPrecision(3) + " M" : n >= 1e4 ? +(n
 const micro = us => (us >= 1e6 ? (us / 1e6).toFixed(2) + " s" : us >= 1e3 ? (us / 1e3).toFixed(2) + " ms" : us.toFixed(1) + " µs");
 
 // Colour of a gradient's size: blue vanishes, red explodes.
-const STOPS = [[-9, [38, 70, 160]], [-5, [120, 160, 225]], [-2, [222, 232, 240]], [-0.5, [238, 240, 236]], [1.5, [246, 178, 120]], [4, [190, 30, 45]]];
+const STOPS = [[-9, [38, 70, 160]], [-5.5, [120, 160, 225]], [-3, [222, 232, 240]], [1, [238, 240, 236]], [2.5, [246, 178, 120]], [5, [190, 30, 45]]];
 function heat(norm) {
   if (norm === null || !isFinite(norm)) return "rgb(90,0,90)";
   const x = norm > 0 ? Math.log10(norm) : -99;

@@ -57,7 +57,8 @@ function draw() {
 }
 
 const across = () => direction === "LR";
-function path({ a, b, points, port }) {
+function path({ a, b, points, port, bent }) {
+  if (bent) return rounded(points);
   const start = across() ? [a.x + a.width, a.y + a.height / 2] : [a.x + a.width / 2, a.y + a.height];
   const end = across() ? [b.x, b.y + b.height / 2] : [b.x + b.width / 2, b.y];
   const forward = across() ? end[0] > start[0] : end[1] > start[1];
@@ -65,7 +66,8 @@ function path({ a, b, points, port }) {
   let [x, y] = line[0];
   let d = `M${x} ${y}`;
   if (forward && !port) {
-    if (across()) x = Math.min(x + lead(), end[0] - 20); else y = Math.min(y + lead(), end[1] - 14);
+    const next = line[1];
+    if (across()) x = Math.max(Math.min(x + lead(), next[0] - 20), x); else y = Math.max(Math.min(y + lead(), next[1] - 14), y);
     d += `L${x} ${y}`;
   }
   for (const [p, q] of line.slice(1)) {
@@ -75,6 +77,19 @@ function path({ a, b, points, port }) {
     [x, y] = [p, q];
   }
   return d;
+}
+
+function rounded(points, r = 9) {
+  let d = `M${points[0]}`;
+  for (let k = 1; k < points.length - 1; k++) {
+    const [p, q, s] = [points[k - 1], points[k], points[k + 1]];
+    const towards = other => {
+      const length = Math.hypot(other[0] - q[0], other[1] - q[1]) || 1, t = Math.min(r, length / 2) / length;
+      return [q[0] + (other[0] - q[0]) * t, q[1] + (other[1] - q[1]) * t];
+    };
+    d += `L${towards(p)}Q${q} ${towards(s)}`;
+  }
+  return d + `L${points[points.length - 1]}`;
 }
 
 function label(layer, { a, source }) {
@@ -96,7 +111,7 @@ function buildBox(g, group) {
   make(g, "rect", { rx: 10 });
   sign(g, 8, 6, "−");
   const name = make(g, "text", { x: 32, y: 19, class: "name" }, elided(group.label, 60));
-  const note = [group.type, `${short(group.gates)} gates`].filter(Boolean).join(" · ");
+  const note = [group.type, plural(group.gates)].filter(Boolean).join(" · ");
   make(name, "tspan", { dx: 8, class: "note", "font-weight": 400 }, note);
 }
 
@@ -139,9 +154,9 @@ function buildGroup(g, group, width, height) {
   make(g, "rect", { width, height, rx: 8 });
   sign(g, width - 22, 6, "+");
   make(g, "text", { x: 12, y: 20, class: "name" }, elided(group.label, 34));
-  if (group.type) make(g, "text", { x: 12, y: 35, class: "note" }, group.type);
-  const facts = `${short(group.gates)} gates` + (group.parameters ? ` · ${short(group.parameters)} parameters` : "");
-  make(g, "text", { x: 12, y: group.type ? 49 : 37, class: "note" }, elided(facts, Math.floor(width / 5.6)));
+  const note = noteOf(group);
+  if (note) make(g, "text", { x: 12, y: 35, class: "note" }, note);
+  make(g, "text", { x: 12, y: note ? 49 : 37, class: "note" }, factsOf(group));
   if (group.norm !== null) make(g, "rect", { x: 0.6, y: 8, width: 5, height: height - 16, rx: 2, class: "flow", fill: heat(group.norm), style: `fill:${heat(group.norm)}` });
   if (total > 0 && group.time > 0) make(g, "rect", { x: 12, y: height - 5, width: Math.max((width - 24) * group.time / total, 1), height: 2.5, class: "time" });
   make(g, "title", {}, `${group.path || group.label}${total > 0 ? `, ${(100 * group.time / total).toFixed(1)} % of the time` : ""}`);

@@ -38,8 +38,9 @@ for (let i = count; i < count + raw.inputs.length; i++) {
     push(levels[group.index].pills, i, item);
   }
 }
-raw.outputs.forEach(([label, source], k) => {
-  if (!isGate(source)) return;
+const leaves = k => raw.outputs[k][2] === "output" && isGate(raw.outputs[k][1]);
+raw.outputs.forEach(([, source], k) => {
+  if (!leaves(k)) return;
   let item = source;
   for (let group = holder(item); group.parent; group = group.parent) { levels[group.index].out.add(item); item = group.item; }
   join(levels[0], item, ">" + k, source);
@@ -48,12 +49,16 @@ raw.outputs.forEach(([label, source], k) => {
 const wide = (label, size) => Math.max(...label.split("\n").map(line => line.length)) * size;
 const elided = (label, n) => (label.length > n ? label.slice(0, n - 1) + "…" : label);
 
+const noteOf = group => [group.type, group.shape].filter(Boolean).join(" · ");
+const plural = n => `${short(n)} gate${n === 1 ? "" : "s"}`;
+const factsOf = group => plural(group.gates) + (group.parameters ? ` · ${short(group.parameters)} parameters` : "");
+
 function sizeOf(id) {
   if (typeof id === "string") return id[0] === ">" ? [wide(raw.outputs[+id.slice(1)][0], 7.5) + 8, 26] : [8, 8];
   if (id < 0) {
     const group = groups[-1 - id];
     if (open.has(group.index)) { const inner = place(group); return [inner.width, inner.height]; }
-    return [Math.max(wide(elided(group.label, 34), 8) + 44, wide(group.type, 6.4) + 44, 120), 58];
+    return [Math.max(wide(elided(group.label, 34), 8) + 44, wide(noteOf(group), 6) + 24, wide(factsOf(group), 5.9) + 24, 120), 58];
   }
   if (!isGate(id)) return [wide(elided(labelOf(id), 30), 7.4) + 14, 26];
   const symbol = text("symbol", id), shape = text("shape", id);
@@ -61,14 +66,14 @@ function sizeOf(id) {
 }
 
 // How far a wire runs straight: as far as the numbers on it reach.
-const lead = () => (!raw.watched ? 6 : direction === "TB" ? 26 : raw.arrays ? 68 : 44);
+const lead = () => (!raw.watched ? 6 : direction === "TB" ? 26 : raw.arrays ? 60 : 44);
 
 function place(group) {
   const level = levels[group.index];
   if (level.placed) return level.placed;
   const inner = group.index > 0;
   const graph = new dagre.graphlib.Graph();
-  const ranksep = lead() + (direction === "LR" ? 40 : 26);
+  const ranksep = lead() + (direction === "LR" ? 34 : 26);
   graph.setGraph({ rankdir: direction, nodesep: raw.watched ? 34 : 26, ranksep, edgesep: 14 });
   const add = id => { const [width, height] = sizeOf(id); graph.setNode(String(id), { width, height, id }); };
   const wires = [...level.wires.values()];
@@ -79,21 +84,66 @@ function place(group) {
       for (const to of new Set(items)) wires.push({ from: id, to, source: id, n: 1 });
     }
   }
-  if (group.index === 0) raw.outputs.forEach(([, source], k) => isGate(source) && add(">" + k));
+  if (group.index === 0) raw.outputs.forEach((_, k) => leaves(k) && add(">" + k));
   if (inner && level.in.size) { add("in"); for (const to of level.in) wires.push({ from: "in", to, port: true, n: 1 }); }
   if (inner && level.out.size) { add("out"); for (const from of level.out) wires.push({ from, to: "out", port: true, n: 1 }); }
-  // wires from the port weigh little, else they would bend the layout
-  for (const wire of wires) graph.setEdge(String(wire.from), String(wire.to), { weight: wire.port ? 0 : wire.n > 1 ? 3 : 2, wire });
+  for (const wire of wires) graph.setEdge(String(wire.from), String(wire.to), { weight: wire.port ? 1 : 3, wire });
   dagre.layout(graph);
+  const nodes = graph.nodes().map(name => { const n = graph.node(name); return { id: n.id, x: n.x - n.width / 2, y: n.y - n.height / 2, width: n.width, height: n.height }; });
+  const edges = graph.edges().map(edge => { const e = graph.edge(edge); return { ...e.wire, points: e.points.map(p => [p.x, p.y]) }; });
+  const frame = wrapped(nodes, edges);
   const [dx, dy] = inner ? [PAD, PAD + HEAD] : [PAD, PAD];
-  const frame = graph.graph();
+  for (const node of nodes) { node.x += dx; node.y += dy; }
+  for (const edge of edges) edge.points = edge.points.map(p => [p[0] + dx, p[1] + dy]);
   level.placed = {
-    width: Math.max((frame.width || 0) + 2 * PAD, inner ? wide(elided(group.label + group.type, 60), 7.6) + 70 : 0),
-    height: (frame.height || 0) + PAD + dy,
-    nodes: graph.nodes().map(name => { const n = graph.node(name); return { id: n.id, x: n.x - n.width / 2 + dx, y: n.y - n.height / 2 + dy, width: n.width, height: n.height }; }),
-    wires: graph.edges().map(edge => { const e = graph.edge(edge); return { ...e.wire, points: e.points.map(p => [p.x + dx, p.y + dy]) }; }),
+    width: Math.max(frame.width + 2 * PAD, inner ? wide(elided(group.label, 60) + group.type, 7.6) + 110 : 0),
+    height: frame.height + PAD + dy,
+    nodes,
+    wires: edges,
   };
   return level.placed;
+}
+
+// A chain that is far wider than high goes on in further rows, as text does.
+const ROW_GAP = 54, WIDE = 1500;
+function wrapped(nodes, edges) {
+  const right = Math.max(0, ...nodes.map(n => n.x + n.width));
+  const bottom = Math.max(0, ...nodes.map(n => n.y + n.height), ...edges.flatMap(e => e.points.map(p => p[1])));
+  const limit = Math.max(Math.sqrt(right * (bottom + ROW_GAP) * 2), 900, ...nodes.map(n => n.width));
+  if (direction !== "LR" || right < WIDE || right < limit * 1.2) return { width: right, height: bottom };
+  const ordered = [...nodes].sort((a, b) => a.x + a.width / 2 - b.x - b.width / 2);
+  const rows = [];
+  let row = null, centre = NaN;
+  for (const node of ordered) {
+    const same = Math.abs(node.x + node.width / 2 - centre) < 1; // one rank stays together
+    if (!row || (!same && node.x + node.width - row.left > limit)) rows.push(row = { left: node.x, top: Infinity, bottom: -Infinity, nodes: [] });
+    centre = node.x + node.width / 2;
+    row.nodes.push(node);
+    row.left = Math.min(row.left, node.x);
+    row.top = Math.min(row.top, node.y);
+    row.bottom = Math.max(row.bottom, node.y + node.height);
+  }
+  const rowOf = new Map(rows.flatMap(r => r.nodes.map(n => [String(n.id), r])));
+  for (const edge of edges) { // bends of a wire inside a row need their height there
+    const [a, b] = [rowOf.get(String(edge.from)), rowOf.get(String(edge.to))];
+    if (a === b) for (const [, y] of edge.points) { a.top = Math.min(a.top, y); a.bottom = Math.max(a.bottom, y); }
+  }
+  let y = 0;
+  for (const r of rows) { r.shift = [-r.left + 14, y - r.top]; r.end = y + r.bottom - r.top; y = r.end + ROW_GAP; }
+  for (const r of rows) for (const n of r.nodes) { n.x += r.shift[0]; n.y += r.shift[1]; }
+  const at = new Map(nodes.map(n => [String(n.id), n]));
+  let lane = 0;
+  for (const edge of edges) {
+    const [a, b] = [rowOf.get(String(edge.from)), rowOf.get(String(edge.to))];
+    if (a === b) { edge.points = edge.points.map(p => [p[0] + a.shift[0], p[1] + a.shift[1]]); continue; }
+    const [from, to] = [at.get(String(edge.from)), at.get(String(edge.to))];
+    const start = [from.x + from.width, from.y + from.height / 2], end = [to.x, to.y + to.height / 2];
+    const gap = (rows.indexOf(b) > rows.indexOf(a) ? rows[rows.indexOf(b) - 1].end : b.end) + 14 + 7 * (lane++ % 4);
+    const out = start[0] + (edge.port ? 8 : lead() + 8);
+    edge.points = [start, [out, start[1]], [out, gap], [end[0] - 14, gap], [end[0] - 14, end[1]], end];
+    edge.bent = true;
+  }
+  return { width: Math.max(...nodes.map(n => n.x + n.width)) + lead() + 16, height: y - ROW_GAP };
 }
 
 function stale(group) {

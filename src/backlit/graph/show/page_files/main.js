@@ -8,8 +8,8 @@ function fit() {
   const { clientWidth: width, clientHeight: height } = canvas;
   view.k = Math.max(Math.min(width / (current.width + 30), height / (current.height + 30), 1.6), 0.05);
   // what is far wider than the window starts readable at its left end
-  const small = view.k < 0.45 && count > 40;
-  if (small) view.k = 0.45;
+  const small = view.k < 0.4;
+  if (small) view.k = 0.4;
   view.x = small && current.width * view.k > width ? 15 : (width - current.width * view.k) / 2;
   view.y = small && current.height * view.k > height ? 15 : (height - current.height * view.k) / 2;
   settle();
@@ -152,9 +152,10 @@ raw.watched = raw.depth.length > 0 || numbersOf(0)[0] !== null;
 raw.arrays = raw.watched && raw.gates.value.some(row => row && row[1] === null);
 byId("title").textContent = raw.title;
 byId("facts").textContent = `${count.toLocaleString("en")} gates` + (raw.parameters ? `, ${raw.parameters.toLocaleString("en")} parameters` : "");
+const isLeaf = group => group.kind === "repeat" || (group.kind === "phase" && count > 40) || (group.kind === "module" && group.items.every(item => item >= 0));
 // open what still fits on one screen
 for (const group of [...groups].sort((a, b) => a.depth - b.depth)) {
-  if (group.index && shown(group) && (count <= 40 || (group.kind !== "repeat" && visible() + group.items.length <= 26))) toggle(group, true);
+  if (group.index && shown(group) && (count <= 12 || (!isLeaf(group) && visible() + group.items.length <= 26))) toggle(group, true);
 }
 strips();
 legend();
@@ -162,5 +163,7 @@ draw();
 show();
 fit();
 addEventListener("resize", fit);
+const named = raw.gates.name.indexOf(decodeURIComponent(location.hash.slice(1))); // page.html#relu_2
+if (named >= 0) reveal(named);
 requestAnimationFrame(() => document.body.classList.add("lively")); // from now on changes glide
 document.documentElement.dataset.ready = String(performance.now());

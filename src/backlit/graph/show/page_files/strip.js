@@ -11,7 +11,7 @@ function strips() {
     for (const [, label_, , gate, norm, log] of cells) {
       const cell = element("b", "", cells.length <= 40 && norm !== null ? (norm ? norm.toExponential(0) : "0") : "");
       cell.style.background = heat(norm);
-      if (log !== null && (log < -5 || log > 2.5)) cell.style.color = "#fff";
+      if (log !== null && (log < -5 || log > 3.5)) cell.style.color = "#fff";
       cell.title = `${label_}: gradient ‖${digits(norm)}‖`;
       cell.onclick = () => reveal(gate);
       line.append(cell);
@@ -29,8 +29,8 @@ function legend() {
   }
   if (raw.depth.length > 1) {
     const scale = element("i", "scale");
-    scale.style.background = `linear-gradient(90deg,${Array.from({ length: 14 }, (_, k) => heat(10 ** (k - 9))).join(",")})`;
-    bar.append(element("span", "", "gradient 1e-9 ", scale, "1e4: blue vanishes, red explodes"));
+    scale.style.background = `linear-gradient(90deg,${Array.from({ length: 15 }, (_, k) => heat(10 ** (k - 9))).join(",")})`;
+    bar.append(element("span", "", "gradient 1e-9 ", scale, "1e5: blue vanishes, red explodes"));
   }
   if (mixed) bar.append(swatch("#e8f3ec", "forward"), swatch("#fbecee", "backward"), swatch("#fbf4e0", "update"));
   if (raw.inputs.some(row => row[1] === "parameter")) bar.append(swatch("#fff6e5", "parameter"));
