@@ -77,8 +77,8 @@ __all__ = [
     "loss",
     "losses",
     "lower",
-    "network",
     "nets",
+    "network",
     "step",
     "train",
 ]

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from backlit.gan import Game, GradientPenalty, R1, R2
+from backlit.gan import R1, R2, Game, GradientPenalty
 
 STEPS = 20
 BATCH = 4
@@ -62,6 +62,12 @@ G_LOSS = {
     "wasserstein": lambda fake: -fake.mean(),
     "least_squares": lambda fake: 0.5 * ((fake - 1) ** 2).mean(),
 }
+PENALTY = {
+    None: None,
+    "r1": R1(gamma=2.0),
+    "r2": R2(gamma=2.0),
+    "gradient_penalty": GradientPenalty(weight=10.0),
+}
 OPTIMISERS = {
     "SGD": lambda p: torch.optim.SGD(p, lr=0.02, momentum=0.9, nesterov=True, weight_decay=1e-3),
     "RMSprop": lambda p: torch.optim.RMSprop(p, lr=1e-3),
@@ -93,9 +99,9 @@ def plain_loop(generator, discriminator, loss, optimiser, noise, penalty=None, d
             fake_scores = discriminator(fake)
             value = D_LOSS[loss](real_scores, fake_scores)
             if penalty == "r1":
-                value = value + 0.5 * 2.0 * slope(discriminator, real, real_scores).square().sum(1).mean()
+                value = value + slope(discriminator, real, real_scores).square().sum(1).mean()
             if penalty == "r2":
-                value = value + 0.5 * 2.0 * slope(discriminator, fake, fake_scores).square().sum(1).mean()
+                value = value + slope(discriminator, fake, fake_scores).square().sum(1).mean()
             if penalty == "gradient_penalty":
                 e = drawn[f"D{k}/epsilon"]
                 norm = slope(discriminator, e * real + (1 - e) * fake).norm(dim=1)
@@ -127,7 +133,7 @@ def compare(mode, loss, optimiser, penalty=None, d_steps=1, warmup=0, tolerance=
         generator,
         discriminator,
         loss=loss,
-        penalty={"r1": R1(2.0), "r2": R2(2.0), "gradient_penalty": GradientPenalty(10.0)}.get(penalty),
+        penalty=PENALTY[penalty],
         optimiser_d=OPTIMISERS[optimiser](discriminator.parameters()),
         optimiser_g=OPTIMISERS[optimiser](generator.parameters()),
         latent=6,

@@ -33,6 +33,11 @@ REFUSALS = (
     "double backward",
     "does not support",
     "is not supported",
+    "returned an invalid gradient",
+    "cannot reshape tensor of 0 elements",
+    "_unsafe_index found unexpected index type",
+    "is not differentiable with respect to argument",
+    "Autograd not support dtype",
 )
 # Whose backward of an empty batch kills the process (SIGFPE in torch 2.13's CPU kernels).
 CRASHES_ON_EMPTY = (
@@ -438,8 +443,11 @@ def fitted(operator: Any, sample: Sample) -> Sample | None:
         elif kind == "Tensor" and isinstance(value, float):
             value = torch.tensor(value, dtype=torch.float64)
         args.append(value)
-    if any(not a.has_default_value() for a in positional[len(args) :]):
-        return None
+    for missing in positional[len(args) :]:
+        if not missing.has_default_value():
+            if not isinstance(missing.type, torch.OptionalType):
+                return None
+            args.append(None)
     names = {a.name for a in schema}
     kwargs = {k: v for k, v in sample.kwargs.items() if k in names}
     try:

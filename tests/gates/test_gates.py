@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.utils._pytree import tree_leaves
 
 import backlit.gates
-from backlit.gates import Constant, Gate
+from backlit.gates import Constant, Gate, aten
 from backlit.gates.activations import Tanh
 from backlit.gates.samples import Draw, Sample
 from tests.gates.helper import Checked, Mismatch, check_gate, fitted
@@ -19,9 +19,29 @@ CALLS = [(gate, operator) for gate in DIFFERENTIABLE for operator in gate.operat
 NO_EMPTY = {
     "BatchNorm": "PyTorch: input tensor must have at least one element",
     "InstanceNorm": "PyTorch: input tensor must have at least one element",
+    "PickOfAll": "the largest of nothing does not exist",
+    # PyTorch's shape function for them fails with "cond must be a bool, but got int".
+    **{
+        f"Nearest{exact}{d}d{adjoint}": "PyTorch refuses to trace an empty batch"
+        for exact in ("", "Exact")
+        for d in (1, 2, 3)
+        for adjoint in ("", "Backward")
+    },
 }
+SECOND_ORDER = 16
 # torch 2.13's CPU kernel refuses a strided x and misreads a strided weight.
 NO_STRIDES = {"GroupNorm"}
+NO_BFLOAT16 = (
+    aten.avg_pool3d.default,
+    aten.avg_pool3d_backward.default,
+    aten._upsample_bilinear2d_aa.default,
+    aten._upsample_bilinear2d_aa_backward.default,
+    aten._upsample_bicubic2d_aa.default,
+    aten._upsample_bicubic2d_aa_backward.default,
+    aten.special_erfcx.default,
+    aten.special_log_ndtr.default,
+)
+LAPACK = "backlit.gates.solving"  # all without bfloat16
 
 
 def samples_of(gate: type[Gate], operator: object, dtype: torch.dtype) -> list[Sample]:
@@ -38,11 +58,15 @@ def name_of(value: object) -> str:
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16], ids=name_of)
 @pytest.mark.parametrize(("gate", "operator"), CALLS, ids=name_of)
 def test_rule(gate, operator, dtype, checked: Checked):
+    if dtype == torch.bfloat16 and (operator in NO_BFLOAT16 or gate.__module__ == LAPACK):
+        pytest.skip("PyTorch's CPU kernel has no bfloat16")
     samples = samples_of(gate, operator, dtype)
     assert samples, f"{gate.__name__}: no sample fits {operator}"
     for i, sample in enumerate(samples):
-        # rules do not look at the precision: at float32 every third sample is enough
-        second = dtype == torch.float64 or i % 3 == 0
+        # second order is most of the time, and rules look neither at the precision nor at which
+        # overload called them: elsewhere than at float64 of the first one, a few samples do
+        main = dtype == torch.float64 and operator is gate.operators()[0]
+        second = i < SECOND_ORDER if main else i % 4 == 0
         check_gate(gate, operator, sample, dtype, checked, second)
 
 

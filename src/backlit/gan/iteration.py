@@ -152,7 +152,7 @@ class Iteration:
         self, state: Tensors, batch: Tensors, noise: Tensors, rates: Tensors
     ) -> tuple[Tensors, Tensors]:
         """The iteration: new state (what changed) and metrics."""
-        now, metrics = dict(state), {}
+        now, metrics = dict(state), dict[str, Tensor]()
         with stamp(phase="data", role="forward"):
             pictures = batch["real"]
             if not pictures.is_floating_point():

@@ -42,6 +42,7 @@ FAMILIES = (
     "smooth_activations",
     "trigonometric",
     "special",
+    "solving",
 )
 
 for _family in FAMILIES:

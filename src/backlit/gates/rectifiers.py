@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import torch
 
 from backlit.gates.base import Gate, aten
@@ -11,12 +13,17 @@ _SELU_ALPHA, _SELU_SCALE = 1.6732632423543772, 1.0507009873554805
 
 
 def _pieces(*bounds: float, rest: tuple = (), kink: float = 0.0):
-    """Samples within each piece, and one at a kink."""
+    """Samples within each piece, all shapes in the first one, and one at a kink."""
 
     def draw(r: Draw):
-        for low, high in zip(bounds, bounds[1:], strict=False):
+        for i, (low, high) in enumerate(pairwise(bounds)):
             gap = 0.05 * (high - low)
-            yield from unary(low + gap, high - gap, *rest)(r)
+            inside = {"low": low + gap, "high": high - gap}
+            if i == 0:
+                yield from unary(*inside.values(), *rest)(r)
+            else:
+                yield Sample((r(5, **inside), *rest))
+                yield Sample((r.strided(3, 4, **inside), *rest))
         yield Sample((r(3) * 0 + kink, *rest), smooth=False)
 
     return draw
@@ -42,7 +49,7 @@ class ELU(Gate):
     @staticmethod
     def samples(r: Draw):
         yield from _pieces(-2.0, 0.0, 2.0)(r)
-        yield from unary(-2.0, -0.1, 0.7, 1.3, 0.5)(r)
+        yield Sample((r(3, 4, high=-0.1), 0.7, 1.3, 0.5))
 
 
 class SELU(Gate):
@@ -73,7 +80,7 @@ class CELU(Gate):
     @staticmethod
     def samples(r: Draw):
         yield from _pieces(-2.0, 0.0, 2.0)(r)
-        yield from unary(-2.0, -0.1, 0.7)(r)
+        yield Sample((r(3, 4, high=-0.1), 0.5))
 
 
 class PReLU(Gate):
@@ -95,7 +102,6 @@ class PReLU(Gate):
                 yield Sample((r(*shape, low=low, high=high), r(*weight)))
         yield Sample((r(0, 3), r(1, 3)))
         yield Sample((r.strided(2, 3, low=-2.0, high=-0.1), r(1, 1)))
-        yield Sample((r(3) * 0, r(1)), smooth=False)
 
 
 class HardTanh(Gate):
@@ -112,7 +118,7 @@ class HardTanh(Gate):
     @staticmethod
     def samples(r: Draw):
         yield from _pieces(-3.0, -1.0, 1.0, 3.0, kink=1.0)(r)
-        yield from unary(0.3, 5.7, 0.0, 6.0)(r)
+        yield Sample((r(3, 4, low=0.3, high=5.7), 0.0, 6.0))
 
 
 class HardSigmoid(Gate):
@@ -124,9 +130,28 @@ class HardSigmoid(Gate):
 
     @staticmethod
     def backward(dz, z, x):
-        return (lambda: (dz / 6).masked_fill((x <= -3) | (x >= 3), 0),)
+        # PyTorch's own kernel, which rounds 1/6 to float32, so that both agree also in float64.
+        return (lambda: aten.hardsigmoid_backward.default(dz, x),)
 
     samples = _pieces(-5.0, -3.0, 3.0, 5.0, kink=3.0)
+
+
+class HardSigmoidBackward(Gate):
+    """Gradient through the hard sigmoid: linear in its first wire."""
+
+    formula = "z = dz [−3 < x < 3] / 6"
+    local = "as itself"
+    forward = aten.hardsigmoid_backward.default
+
+    @staticmethod
+    def backward(dz, z, grad, x):
+        return (lambda: aten.hardsigmoid_backward.default(dz, x),)
+
+    @staticmethod
+    def samples(r: Draw):
+        for sample in _pieces(-5.0, -3.0, 3.0, 5.0, kink=3.0)(r):
+            (x,) = sample.args
+            yield Sample((r(*x.shape), x), smooth=sample.smooth)
 
 
 class HardSwish(Gate):
@@ -201,6 +226,8 @@ class RandomLeakyReLU(Gate):
 
     @staticmethod
     def backward(dz, z, x, noise, lower=0.125, upper=1 / 3, training=False, generator=None):
+        if dz[0] is None:
+            return (None,)
         if not training:
             return (lambda: aten.where.self(x > 0, dz[0], dz[0] * ((lower + upper) / 2)),)
         return (lambda: dz[0] * z[1],)
@@ -210,5 +237,6 @@ class RandomLeakyReLU(Gate):
         for training in (False, True):
             for sample in _pieces(-2.0, 0.0, 2.0)(r):
                 x = sample.args[0]
-                noise = torch.empty_like(x)
+                # PyTorch fills a strided noise in the wrong order.
+                noise = torch.empty(x.shape, dtype=x.dtype)
                 yield Sample((x, noise, 0.1, 0.3, training), smooth=sample.smooth)

@@ -139,8 +139,9 @@ def _positional(node: Node) -> tuple[list[Any], dict[str, Any]]:
     """The node's arguments with every wire in its position, for wires passed by keyword."""
     args, kwargs = list(node.args), dict(node.kwargs)
     if any(isinstance(value, (Node, list, tuple)) for value in kwargs.values()):
-        names = [a.name for a in node.target._schema.arguments if not a.kwarg_only]
-        defaults = {a.name: a.default_value for a in node.target._schema.arguments}
+        operator_: Any = node.target
+        names = [a.name for a in operator_._schema.arguments if not a.kwarg_only]
+        defaults = {a.name: a.default_value for a in operator_._schema.arguments}
         last = max((names.index(k) for k in kwargs if k in names), default=-1)
         for name in names[len(args) : last + 1]:
             args.append(kwargs.pop(name, defaults[name]))

@@ -80,9 +80,9 @@ def remember_gradient(value: Tensor, grad: Tensor) -> None:
     if mode is None:
         return
     wires = [get_proxy_slot(t, mode.tracer, None) for t in (value, grad)]
-    if all(wire is not None for wire in wires):
-        node, grad_node = (wire.proxy.node for wire in wires)
-        node.meta["gradient"] = grad_node.name
+    nodes = [wire.proxy.node for wire in wires if wire is not None]
+    if len(nodes) == 2:
+        nodes[0].meta["gradient"] = nodes[1].name
 
 
 def traced_name(value: Any) -> str:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils._pytree import tree_flatten, tree_map
 
-from backlit.errors import ParityError
+from backlit.errors import CaptureError, ParityError
 from backlit.graph import backprop
 from backlit.graph.graph import Graph
 from backlit.graph.origin import origin_of
@@ -71,12 +71,13 @@ def _compare(
         outputs, values = backprop.forward(graph.gm, flat)
         n = len(graph.new_buffers)
         for position, (mine, theirs) in enumerate(zip(outputs[n:], eager_out, strict=True)):
-            if isinstance(theirs, Tensor) and (error := _error(mine, theirs)) > _limit(
-                theirs, limit
-            ):
+            if not isinstance(theirs, Tensor):
+                continue
+            if (error := _error(mine, theirs)) > _limit(theirs, limit):
+                first = _first_module(graph, values, module, args, kwargs)
                 return (
                     f"output {position} of {type(module).__name__}: graph and PyTorch differ by "
-                    f"{error:.2g} of the largest value; first in {_first_module(graph, values, module, args, kwargs)}"
+                    f"{error:.2g} of the largest value; first in {first}"
                 )
         for name, mine in zip(graph.new_buffers, outputs[:n], strict=True):
             if (error := _error(mine, eager_buffers[name])) > _limit(mine, limit):
@@ -125,7 +126,19 @@ def _eager(graph: Graph, module: nn.Module, args: Any, kwargs: Any) -> tuple[Any
     args, kwargs = tree_map(fresh, (args, kwargs))
     with torch.random.fork_rng(devices=[]), torch.enable_grad():
         torch.manual_seed(SEED)
-        result = torch.func.functional_call(module, state, tuple(args), dict(kwargs))
+        # A copy of each input: the first layer may write in place, which PyTorch forbids on leaves.
+        passed_args, passed_kwargs = tree_map(_copied, (args, kwargs))
+        try:
+            result = torch.func.functional_call(
+                module, state, tuple(passed_args), dict(passed_kwargs)
+            )
+        except RuntimeError as error:
+            if "is not differentiable with respect to argument" not in str(error):
+                raise
+            raise CaptureError(
+                f"expected inputs that PyTorch differentiates, got: {str(error).splitlines()[0]}; "
+                "close over that tensor instead of passing it"
+            ) from error
         outputs = tree_flatten(result)[0]
         generator = torch.Generator().manual_seed(SEED)
         cotangents = [
@@ -143,6 +156,7 @@ def _eager(graph: Graph, module: nn.Module, args: Any, kwargs: Any) -> tuple[Any
         }
         asked = {k: t for k, t in named.items() if t is not None and t.requires_grad}
         roots = [(o, c) for o, c in zip(outputs, cotangents, strict=True) if c is not None]
+        found: tuple[Tensor | None, ...] = (None,) * len(asked)
         if roots and asked:
             found = torch.autograd.grad(
                 [o for o, _ in roots],
@@ -150,10 +164,12 @@ def _eager(graph: Graph, module: nn.Module, args: Any, kwargs: Any) -> tuple[Any
                 [c for _, c in roots],
                 allow_unused=True,
             )
-        else:
-            found = (None,) * len(asked)
     grads = dict(zip(asked, found, strict=True))
     return [o.detach() if isinstance(o, Tensor) else o for o in outputs], state, grads, cotangents
+
+
+def _copied(leaf: Any) -> Any:
+    return leaf.clone() if isinstance(leaf, Tensor) else leaf
 
 
 def _some(grad: Tensor | None) -> bool:

@@ -18,7 +18,7 @@ from torch.optim import adadelta, adagrad, adam, rmsprop, sgd
 
 from backlit.errors import RecipeError
 
-_OFF = dict(foreach=False, maximize=False)
+_OFF: dict[str, Any] = dict(foreach=False, maximize=False)
 
 
 def _sgd(p: list[Tensor], g: list[Tensor], s: dict[str, list[Tensor]], o: dict[str, Any]) -> None:
@@ -43,7 +43,7 @@ def _sgd(p: list[Tensor], g: list[Tensor], s: dict[str, list[Tensor]], o: dict[s
         **_OFF,
     )
     for mine, new in zip(s.get("momentum_buffer", []), buffers, strict=False):
-        if new is not mine:
+        if new is not None and new is not mine:
             mine.copy_(new)
 
 
