@@ -396,5 +396,5 @@ def test_packed_sequences_say_what_to_do():
     def packed(x: Tensor) -> Tensor:
         return lstm(nn.utils.rnn.pack_padded_sequence(x, [5, 3]))[0].data
 
-    with pytest.raises(CaptureError, match="pack_padded_sequence.*pad"):
+    with pytest.raises(CaptureError, match=r"pack_padded_sequence.*pad"):
         capture(packed, torch.randn(5, 2, 4))

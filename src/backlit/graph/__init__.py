@@ -2,6 +2,7 @@
 
 from backlit.graph.capture import capture
 from backlit.graph.graph import GateCall, Graph, Input, Watched
+from backlit.graph.inline import inline
 from backlit.graph.noise import Noise, generator_for
 from backlit.graph.origin import Origin, origin_of, stamp
 from backlit.graph.trace import trace
@@ -15,6 +16,7 @@ __all__ = [
     "Watched",
     "capture",
     "generator_for",
+    "inline",
     "origin_of",
     "stamp",
     "trace",
