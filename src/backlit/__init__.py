@@ -1,7 +1,84 @@
-"""Backlit: train neural networks, adversarial ones first, as one visible graph."""
+"""Backlit: train neural networks, adversarial ones first, as one visible graph.
+
+    import backlit as bl
+    graph = bl.capture(lambda x, y, z: (x + y) * z, x=-2.0, y=5.0, z=-4.0)
+    graph.backward()
+    print(graph)                                    # a table: gate, value, gradient
+
+    game = bl.Game(generator, discriminator, loss="nonsaturating", penalty=bl.R1(gamma=1.0))
+    bl.train(game, bl.data.folder("pictures", size=32), steps=20_000, run="runs/first")
+
+Names are loaded when first used, so that the command line starts at once.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
 
 from backlit.errors import BacklitError
 
 __version__ = "0.1.0"
 
-__all__ = ["BacklitError", "__version__"]
+if TYPE_CHECKING:
+    from backlit import cli, data, gan, gates, graph, losses, lower, nets, step, train
+    from backlit.gan import R1, R2, Game, GradientPenalty, adversarial_loss
+    from backlit.gates import Gate
+    from backlit.graph import Graph, capture
+    from backlit.losses import loss
+    from backlit.nets import network
+    from backlit.step import Optimiser
+
+_ROOMS = ("cli", "data", "gan", "gates", "graph", "losses", "lower", "nets", "step", "train")
+_HOME = {
+    "Gate": "gates",
+    "Graph": "graph",
+    "capture": "graph",
+    "Optimiser": "step",
+    "Game": "gan",
+    "GradientPenalty": "gan",
+    "R1": "gan",
+    "R2": "gan",
+    "adversarial_loss": "gan",
+    "loss": "losses",
+    "network": "nets",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _ROOMS:
+        return importlib.import_module(f"backlit.{name}")
+    if name in _HOME:
+        return getattr(importlib.import_module(f"backlit.{_HOME[name]}"), name)
+    raise AttributeError(f"module 'backlit' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
+
+
+__all__ = [
+    "R1",
+    "R2",
+    "BacklitError",
+    "Game",
+    "Gate",
+    "GradientPenalty",
+    "Graph",
+    "Optimiser",
+    "__version__",
+    "adversarial_loss",
+    "capture",
+    "cli",
+    "data",
+    "gan",
+    "gates",
+    "graph",
+    "loss",
+    "losses",
+    "lower",
+    "nets",
+    "network",
+    "step",
+    "train",
+]

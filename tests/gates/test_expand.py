@@ -20,9 +20,10 @@ def test_expansion_equals_the_gate(gate):
     for sample in gate.samples(Draw()):
         whole = one_gate(gate.operators()[0], sample)
         fine = one_gate(gate.expand, sample)
-        wanted, count = differentiable_inputs(whole), len(whole.tensors)
+        wanted = differentiable_inputs(whole)
 
-        def elementary(*values: Tensor, call=fine, n=count) -> Tensor:
+        def elementary(*values: Tensor, call=fine, whole=whole) -> Tensor:
+            n = len(whole.tensors)
             outputs = call.call(values[:n])
             terms = [(out * c).sum() for out, c in zip(outputs, values[n:], strict=True)]
             return torch.stack(terms).sum()

@@ -1,1 +1,58 @@
-"""The command line: thin commands over the rooms below."""
+"""The command line: thin commands over the rooms below, a file a command.
+
+`main` turns every error of Backlit's own and of the system (a full disk) into one line and exit
+code 2; a run stopped by a signal ends with 128 + its number (130 for Ctrl-C).
+BACKLIT_TRACEBACK=1 shows where an error came from. torch is imported inside the commands alone,
+so that `--help` is instant.
+"""
+
+import os
+import signal
+import sys
+
+import typer
+
+from backlit.cli.recipes import recipes
+from backlit.cli.sample import sample
+from backlit.cli.train import train
+from backlit.errors import BacklitError
+
+app = typer.Typer(
+    name="backlit",
+    help="Train neural networks, adversarial ones first, as one visible graph.",
+    rich_markup_mode="markdown",
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for command in (train, sample, recipes):
+    app.command()(command)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run a command and end the process with its exit code.
+
+    Args:
+        arguments: command line without the program's name; by default the process's own.
+    """
+    sys.exit(run(sys.argv[1:] if arguments is None else arguments))
+
+
+def run(arguments: list[str]) -> int:
+    """Run a command; return its exit code: 0, 2 for an error, 128 + n for signal n."""
+    try:
+        return app(arguments or ["--help"], prog_name="backlit", standalone_mode=False) or 0
+    except (BacklitError, OSError) as error:
+        if os.environ.get("BACKLIT_TRACEBACK") == "1":
+            raise
+        return _say(str(error))
+    except typer.TyperException as error:
+        return _say(f"{error.format_message()} (see backlit --help)")
+    except (typer.Abort, KeyboardInterrupt):
+        return 128 + signal.SIGINT
+
+
+def _say(text: str) -> int:
+    line = " ".join(text.split())
+    print(f"backlit: error: {line}", file=sys.stderr)
+    return 2

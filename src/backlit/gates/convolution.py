@@ -83,9 +83,9 @@ class ConvolutionBackward(Gate):
     forward = aten.convolution_backward.default
 
     @staticmethod
-    def backward(grads, z, dz, x, w, bias_sizes, *rest):
+    def backward(dz, z, dout, x, w, bias_sizes, *rest):
         *settings, _mask = rest
-        grad_input, grad_weight, grad_bias = grads
+        grad_input, grad_weight, grad_bias = dz
 
         def to_dz():
             total = None
@@ -95,15 +95,15 @@ class ConvolutionBackward(Gate):
                 term = aten.convolution.default(x, grad_weight, None, *settings)
                 total = term if total is None else total + term
             if grad_bias is not None:
-                shape = [1, -1] + [1] * (dz.dim() - 2)
-                term = grad_bias.reshape(shape).expand(dz.shape)
+                shape = [1, -1] + [1] * (dout.dim() - 2)
+                term = grad_bias.reshape(shape).expand(dout.shape)
                 total = term if total is None else total + term
             return total
 
         return (
             to_dz,
-            None if grad_weight is None else (lambda: _input_grad(dz, x, grad_weight, settings)),
-            None if grad_input is None else (lambda: _weight_grad(dz, grad_input, w, settings)),
+            None if grad_weight is None else (lambda: _input_grad(dout, x, grad_weight, settings)),
+            None if grad_input is None else (lambda: _weight_grad(dout, grad_input, w, settings)),
         )
 
     @staticmethod

@@ -16,10 +16,13 @@ from torch.fx import GraphModule, Node
 from torch.fx.node import map_arg
 
 from backlit.errors import GateError
-from backlit.gates import gate_of, sum_to
-from backlit.graph.origin import origin_of, stamp
+from backlit.gates import aten, gate_of, sum_to
+from backlit.graph.origin import origin_of, remember_gradient, stamp
 
 Values = dict[Node, Any]
+
+# A view was captured for one memory layout; the same values may come in another (channels last).
+_LAYOUT_FREE = {aten.view.default: aten.reshape.default}
 
 
 def forward(
@@ -44,7 +47,7 @@ def forward(
         else:
             args, kwargs = map_arg((node.args, node.kwargs), values.__getitem__)
             with stamp(origin_of(node)):
-                values[node] = node.target(*args, **kwargs)
+                values[node] = _LAYOUT_FREE.get(node.target, node.target)(*args, **kwargs)
             if keep is not None:
                 keep(node, values[node])
     raise AssertionError("a graph ends in an output")
@@ -128,8 +131,9 @@ def _positional(node: Node) -> tuple[list[Any], dict[str, Any]]:
     """The node's arguments with every wire in its position, for wires passed by keyword."""
     args, kwargs = list(node.args), dict(node.kwargs)
     if any(isinstance(value, (Node, list, tuple)) for value in kwargs.values()):
-        names = [a.name for a in node.target._schema.arguments if not a.kwarg_only]
-        defaults = {a.name: a.default_value for a in node.target._schema.arguments}
+        operator_: Any = node.target
+        names = [a.name for a in operator_._schema.arguments if not a.kwarg_only]
+        defaults = {a.name: a.default_value for a in operator_._schema.arguments}
         last = max((names.index(k) for k in kwargs if k in names), default=-1)
         for name in names[len(args) : last + 1]:
             args.append(kwargs.pop(name, defaults[name]))
@@ -162,6 +166,9 @@ def value_and_grad(
     seed = torch.ones_like(values[loss_wire])
     targets = [wires[i] for i in wanted]
     grads = backward(gm, values, {loss_wire: seed}, targets)
+    for wire, grad in grads.items():
+        if isinstance(grad, Tensor) and isinstance(values[wire], Tensor):
+            remember_gradient(values[wire], grad)
     return outputs, [grads.get(wire) for wire in targets]
 
 

@@ -118,7 +118,8 @@ Rewrite = Callable[[Node, Callable[..., Node], Callable[..., Node]], Any]
 
 
 def _dropout(node: Node, wire: Callable[..., Node], gate: Callable[..., Node]) -> Any:
-    x, p, train = (*node.args, True)[:3]
+    settings: list[Any] = [*node.args, True]
+    x, p, train = settings[:3]
     if not train:
         return x, gate(aten.ones_like.default, x)
     mask = gate(aten.ge.Scalar, wire(node, "uniform", x.meta["val"]), p)
@@ -131,26 +132,30 @@ def _plain(kind: str) -> Rewrite:
 
 
 def _bernoulli(node: Node, wire: Callable[..., Node], gate: Callable[..., Node]) -> Node:
-    x, p = node.args[0], node.args[1] if len(node.args) > 1 else None
+    settings: list[Any] = [*node.args, None]
+    x, p = settings[:2]
     u = wire(node, "uniform", x.meta["val"])
     less = gate(aten.lt.Tensor, u, x) if p is None else gate(aten.lt.Scalar, u, p)
     return gate(aten.mul.Tensor, gate(aten.ones_like.default, x), less)
 
 
 def _uniform(node: Node, wire: Callable[..., Node], gate: Callable[..., Node]) -> Node:
-    _, low, high = (*node.args, 0.0, 1.0)[:3]
+    settings: list[Any] = [*node.args, 0.0, 1.0]
+    _, low, high = settings[:3]
     u = wire(node, "uniform", node.meta["val"])
     return gate(aten.add.Tensor, gate(aten.mul.Tensor, u, high - low), low)
 
 
 def _normal(node: Node, wire: Callable[..., Node], gate: Callable[..., Node]) -> Node:
-    _, mean, std = (*node.args, 0.0, 1.0)[:3]
+    settings: list[Any] = [*node.args, 0.0, 1.0]
+    _, mean, std = settings[:3]
     u = wire(node, "normal", node.meta["val"])
     return gate(aten.add.Tensor, gate(aten.mul.Tensor, u, std), mean)
 
 
 def _integers(node: Node, wire: Callable[..., Node], gate: Callable[..., Node]) -> Node:
-    low, high = (0, node.args[0]) if len(node.args) == 2 else node.args[:2]
+    bounds: list[Any] = list(node.args)
+    low, high = (0, bounds[0]) if len(bounds) == 2 else bounds[:2]
     return wire(node, "integer", node.meta["val"], low, high)
 
 

@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 from torch.fx import Node
-from torch.fx.experimental.proxy_tensor import get_proxy_mode
+from torch.fx.experimental.proxy_tensor import get_proxy_mode, get_proxy_slot
 
 _FRAME = re.compile(
     r'File "(?P<file>[^"]+)", line (?P<line>\d+), in (?P<where>.*)\n\s*(?P<code>.*)'
@@ -70,6 +71,17 @@ def from_export(node: Node) -> Origin:
         if not inside:
             file, line, code = found["file"], found["line"], found["code"].strip()
     return Origin(module, kind, f"{Path(file).name}:{line}" if file else "", code)
+
+
+def remember_gradient(value: Tensor, grad: Tensor) -> None:
+    """While tracing, notes on the wire of `value` which wire holds its gradient."""
+    mode = get_proxy_mode()
+    if mode is None:
+        return
+    wires = [get_proxy_slot(t, mode.tracer, None) for t in (value, grad)]
+    nodes = [wire.proxy.node for wire in wires if wire is not None]
+    if len(nodes) == 2:
+        nodes[0].meta["gradient"] = nodes[1].name
 
 
 def _last_traced() -> Node | None:

@@ -71,12 +71,13 @@ def _compare(
         outputs, values = backprop.forward(graph.gm, flat)
         n = len(graph.new_buffers)
         for position, (mine, theirs) in enumerate(zip(outputs[n:], eager_out, strict=True)):
-            if isinstance(theirs, Tensor) and (error := _error(mine, theirs)) > _limit(
-                theirs, limit
-            ):
+            if not isinstance(theirs, Tensor):
+                continue
+            if (error := _error(mine, theirs)) > _limit(theirs, limit):
+                first = _first_module(graph, values, module, args, kwargs)
                 return (
                     f"output {position} of {type(module).__name__}: graph and PyTorch differ by "
-                    f"{error:.2g} of the largest value; first in {_first_module(graph, values, module, args, kwargs)}"
+                    f"{error:.2g} of the largest value; first in {first}"
                 )
         for name, mine in zip(graph.new_buffers, outputs[:n], strict=True):
             if (error := _error(mine, eager_buffers[name])) > _limit(mine, limit):
@@ -143,6 +144,7 @@ def _eager(graph: Graph, module: nn.Module, args: Any, kwargs: Any) -> tuple[Any
         }
         asked = {k: t for k, t in named.items() if t is not None and t.requires_grad}
         roots = [(o, c) for o, c in zip(outputs, cotangents, strict=True) if c is not None]
+        found: tuple[Tensor | None, ...] = (None,) * len(asked)
         if roots and asked:
             found = torch.autograd.grad(
                 [o for o, _ in roots],
@@ -150,8 +152,6 @@ def _eager(graph: Graph, module: nn.Module, args: Any, kwargs: Any) -> tuple[Any
                 [c for _, c in roots],
                 allow_unused=True,
             )
-        else:
-            found = (None,) * len(asked)
     grads = dict(zip(asked, found, strict=True))
     return [o.detach() if isinstance(o, Tensor) else o for o in outputs], state, grads, cotangents
 

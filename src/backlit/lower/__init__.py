@@ -1,1 +1,5 @@
-"""Which kernel serves which gate on this machine."""
+"""Which kernel serves which gate on this machine, and how a graph is compiled."""
+
+from backlit.lower.compiler import compile_graph, compiler_available
+
+__all__ = ["compile_graph", "compiler_available"]

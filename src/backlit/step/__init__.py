@@ -1,1 +1,6 @@
 """One whole training step as a graph: assembled, then run watched, plain or compiled."""
+
+from backlit.step.optimiser import Optimiser
+from backlit.step.step import MODES, Step
+
+__all__ = ["MODES", "Optimiser", "Step"]

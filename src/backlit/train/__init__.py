@@ -1,1 +1,58 @@
-"""The loop: checkpoints, run folder, logging, resuming."""
+"""The loop: recipes, run folders, checkpoints, logging, resuming.
+
+A run is a folder: `recipe.toml` (all that was chosen), `run.db` (SQLite: metrics, events, probes,
+verdicts), `checkpoints/` (safetensors, each with the JSON that vouches for it), `samples/` and
+`final.png`. `train` goes on in a folder that has begun, bit for bit; what could change a bit is
+recorded beside each checkpoint and a difference is said. A run is resumable after a kill at any
+moment: every file is written aside, synced and renamed.
+"""
+
+import sys
+import types
+
+from backlit.train.build import build_data, build_game, open_run, run_recipe
+from backlit.train.checkpoint import Checkpoint, Checkpoints, DamagedCheckpoint
+from backlit.train.environment import environment
+from backlit.train.folder import RunFolder
+from backlit.train.log import RunLog, read_metric
+from backlit.train.loop import Run, train
+from backlit.train.pictures import Pictures, write_picture
+from backlit.train.progress import Reporter, reporter
+from backlit.train.recipe import Recipe, bundled, load_recipe
+from backlit.train.stopping import Interrupted
+from backlit.train.trainable import Progress, Trainable
+
+__all__ = [
+    "Checkpoint",
+    "Checkpoints",
+    "DamagedCheckpoint",
+    "Interrupted",
+    "Pictures",
+    "Progress",
+    "Recipe",
+    "Reporter",
+    "Run",
+    "RunFolder",
+    "RunLog",
+    "Trainable",
+    "build_data",
+    "build_game",
+    "bundled",
+    "environment",
+    "load_recipe",
+    "open_run",
+    "read_metric",
+    "reporter",
+    "run_recipe",
+    "train",
+    "write_picture",
+]
+
+
+class _Room(types.ModuleType):
+    """The room itself can be called, so that `bl.train(game, data, ...)` is the loop."""
+
+    __call__ = staticmethod(train)
+
+
+sys.modules[__name__].__class__ = _Room

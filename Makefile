@@ -1,0 +1,44 @@
+# make demo: watch a GAN learn real pictures.  make test: everything CI runs but the linters.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+RUN ?= runs/demo
+
+.PHONY: demo test test-fast check bench lock clean
+
+demo: $(STAMP)
+	$(BIN)/backlit train demo --run $(RUN)
+
+test: $(STAMP)
+	$(BIN)/python tools/check_install.py
+	$(BIN)/python -m pytest
+
+test-fast: $(STAMP)
+	$(BIN)/python -m pytest -m "not slow and not opinfo"
+
+check: $(STAMP)
+	$(BIN)/python tools/check_install.py
+	$(BIN)/ruff check src tests bench tools
+	$(BIN)/ruff format --check src tests bench tools
+	$(BIN)/mypy
+	$(BIN)/python -m pytest
+
+bench: $(STAMP)
+	$(BIN)/python bench/run.py
+
+# Everything is pinned in constraints.txt; torch stands on the same line, so that no other build
+# of it (nor a CUDA package) can come in.
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(0 if v >= (3, 11) else \
+	  "Backlit needs Python 3.11 or newer; %s is %d.%d. Try: make PYTHON=python3.11" \
+	  % (sys.executable, v[0], v[1]))'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt torch==2.13.0 -e ".[dev]"
+	@touch $(STAMP)
+
+lock: $(STAMP)
+	$(BIN)/python tools/lock.py > constraints.txt
+
+clean:
+	rm -rf $(VENV)

@@ -1,0 +1,10 @@
+"""`backlit recipes`: what comes with the package."""
+
+
+def recipes() -> None:
+    """List the bundled recipes."""
+    from backlit.train import bundled, load_recipe, reporter
+
+    report = reporter()
+    for name in bundled():
+        report.say(f"{name}  {load_recipe(name).about}")

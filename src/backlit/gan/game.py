@@ -1,0 +1,322 @@
+"""The game: a generator against a discriminator, the whole iteration one visible graph."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from backlit.errors import BacklitError, RecipeError
+from backlit.gan.iteration import Iteration, Rules
+from backlit.gan.losses import AdversarialLoss, adversarial_loss
+from backlit.gan.penalties import Penalty
+from backlit.gan.penalties import penalty as penalty_of
+from backlit.gan.player import Player, Tensors
+from backlit.graph import Noise, generator_for
+from backlit.step import Optimiser, Step
+
+Progress = Callable[[str], None]
+
+
+class Game:
+    """Two ordinary networks and the rules they play by.
+
+    Args:
+        generator: noise z (N, latent) to samples (N, ...), e.g. pictures in [-1, 1].
+        discriminator: samples (N, ...) to raw scores (logits) of any shape.
+        loss: an adversarial loss's name or object, see `backlit.gan.losses`.
+        penalty: a penalty's name or object (`R1`, `R2`, `GradientPenalty`), or None.
+        optimiser: for both: a `torch.optim` name, an `Optimiser`; default Adam with
+            lr 2e-4, betas (0.5, 0.999) (Radford et al. 2016).
+        optimiser_g, optimiser_d: each one's own; may be a `torch.optim.Optimizer`.
+        latent: length of z, or its shape without the batch; default `generator.latent`.
+        latent_distribution: ``"normal"`` or ``"uniform"`` (in [-1, 1)).
+        d_steps: steps of D for each step of G (k of the paper); each sees its own pictures.
+        warmup_d_steps: iterations at the start in which only D is trained.
+        ema: decay of G's moving average, from which `sample` draws; None for none.
+        seed: all noise is a function of (seed, step).
+
+    The networks' own parameters are the game's state: they are trained in place.
+    """
+
+    def __init__(
+        self,
+        generator: nn.Module,
+        discriminator: nn.Module,
+        *,
+        loss: str | AdversarialLoss = "nonsaturating",
+        penalty: str | Penalty | None = None,
+        optimiser: Any = None,
+        optimiser_g: Any = None,
+        optimiser_d: Any = None,
+        latent: int | tuple[int, ...] | None = None,
+        latent_distribution: str = "normal",
+        d_steps: int = 1,
+        warmup_d_steps: int = 0,
+        ema: float | None = 0.999,
+        seed: int = 0,
+    ):
+        for role, network in (("generator", generator), ("discriminator", discriminator)):
+            if not isinstance(network, nn.Module):
+                raise RecipeError(
+                    f"{role}: expected a torch.nn.Module, got {type(network).__name__}"
+                )
+        if latent_distribution not in ("normal", "uniform"):
+            raise RecipeError(
+                f"latent_distribution: expected normal or uniform, got '{latent_distribution}'"
+            )
+        if d_steps < 1 or warmup_d_steps < 0:
+            raise RecipeError(
+                f"expected d_steps >= 1 and warmup_d_steps >= 0, got {d_steps}, {warmup_d_steps}"
+            )
+        if ema is not None and not 0 <= ema < 1:
+            raise RecipeError(f"ema: expected a decay in [0, 1) or None, got {ema}")
+        default = optimiser or Optimiser("Adam", lr=2e-4, betas=(0.5, 0.999))
+        self.generator, self.discriminator = generator, discriminator
+        self.rules = Rules(
+            loss=adversarial_loss(loss),
+            penalty=None if penalty is None else penalty_of(penalty),
+            optimiser_d=Optimiser.of(optimiser_d or default),
+            optimiser_g=Optimiser.of(optimiser_g or default),
+            d_steps=d_steps,
+            ema=ema,
+        )
+        self.warmup_d_steps, self.seed = warmup_d_steps, seed
+        self.latent_distribution = latent_distribution
+        self.latent = self._latent_shape(latent)
+        self.state = self._initial_state()
+        self.rates = {
+            "lr_d": torch.tensor(self.rules.optimiser_d.lr, dtype=torch.float64),
+            "lr_g": torch.tensor(self.rules.optimiser_g.lr, dtype=torch.float64),
+        }
+        self.steps: dict[tuple[bool, bool], Step] = {}
+        self._shape: tuple[Any, ...] | None = None
+        self._players: tuple[Player, Player] | None = None
+
+    def _latent_shape(self, latent: int | tuple[int, ...] | None) -> tuple[int, ...]:
+        if latent is None:
+            latent = getattr(self.generator, "latent", None)
+        if isinstance(latent, int):
+            return (latent,)
+        if isinstance(latent, (tuple, list)) and all(isinstance(n, int) for n in latent):
+            return tuple(latent)
+        raise RecipeError(
+            f"latent: expected the length of the noise {type(self.generator).__name__} takes, "
+            "e.g. Game(..., latent=128), got none"
+        )
+
+    def _initial_state(self) -> Tensors:
+        state = {
+            **Player.tensors("generator", self.generator),
+            **Player.tensors("discriminator", self.discriminator),
+        }
+        devices = {str(t.device) for t in state.values()}
+        if len(devices) > 1:
+            raise RecipeError(f"expected both networks on one device, got {sorted(devices)}")
+        for network, role, optimiser in (
+            (self.generator, "generator", self.rules.optimiser_g),
+            (self.discriminator, "discriminator", self.rules.optimiser_d),
+        ):
+            for name, parameter in network.named_parameters():
+                if parameter.requires_grad:
+                    for slot, t in optimiser.init(parameter.detach()).items():
+                        state[f"optimiser/{role}/{name}/{slot}"] = t
+        if self.rules.ema is not None:
+            for name, tensor in Player.tensors("ema", self.generator).items():
+                state[name] = tensor.detach().clone()
+        return state
+
+    @property
+    def _like(self) -> Tensor:
+        """A tensor with the generator's dtype and device."""
+        found = [p for p in self.generator.parameters() if p.is_floating_point()]
+        return found[0] if found else torch.zeros(())
+
+    def _z(self, n: int) -> Noise:
+        like = self._like
+        return Noise(self.latent_distribution, (n, *self.latent), like.dtype, str(like.device))
+
+    def prepare(self, batch: Tensor, mode: str = "plain", progress: Progress | None = None) -> str:
+        """Captures both networks and assembles the step for this batch's shape.
+
+        Args:
+            batch: one iteration's pictures, uint8 or float (d_steps · m, ...).
+            mode: ``"plain"``, ``"compiled"`` or ``"watched"``.
+            progress: told what is being done, a line each.
+        Returns: the mode really used: compiled becomes plain where no C++ compiler is found.
+        Raises: CaptureError, GateError, ParityError; BacklitError for a batch that cannot be
+            split into d_steps parts or that the discriminator does not take.
+        """
+        say = progress or (lambda text: None)
+        variants = self._variants()
+        key = (batch.shape, batch.dtype, batch.stride())
+        if self._shape != key:
+            say("capturing the generator and the discriminator")
+            self._build_players(batch)
+            self.steps, self._shape = {}, key
+        used = mode
+        for variant in variants:
+            if variant not in self.steps:
+                say(f"assembling the step ({_name(variant)})")
+                self.steps[variant] = self._assemble(batch, variant)
+            if mode == "compiled":
+                say(f"compiling {len(self.steps[variant].gates):,} gates ({_name(variant)})")
+            used = self.steps[variant].prepare(mode, {"real": batch})
+        return used
+
+    def _build_players(self, batch: Tensor) -> None:
+        k = self.rules.d_steps
+        if batch.shape[0] % k or batch.shape[0] // k < 2:
+            raise BacklitError(
+                f"expected a batch of d_steps · m pictures with d_steps = {k} and m >= 2, "
+                f"got {batch.shape[0]}"
+            )
+        m = batch.shape[0] // k
+        z = self.noise(m, self.seed)
+        with torch.no_grad(), torch.random.fork_rng(devices=[]):
+            buffers = [b.clone() for b in self.generator.buffers()]
+            try:
+                made = self.generator(z)
+            except RuntimeError as error:
+                raise BacklitError(
+                    f"the generator does not take noise of shape {tuple(z.shape)}: {error}"
+                ) from error
+            for buffer, before in zip(self.generator.buffers(), buffers, strict=True):
+                buffer.copy_(before)
+        if made.shape != (m, *batch.shape[1:]):
+            raise BacklitError(
+                f"expected a generator that makes samples like the data, {tuple(batch.shape[1:])}, "
+                f"got {tuple(made.shape[1:])}"
+            )
+        self._players = (
+            Player("generator", self.generator, z),
+            Player("discriminator", self.discriminator, made),
+        )
+
+    def _variants(self) -> list[tuple[bool, bool]]:
+        """The (with G, with penalty) combinations that iterations use."""
+        every = self.rules.penalty.every if self.rules.penalty else 1
+        penalties = [self.rules.penalty is not None] + ([False] if every > 1 else [])
+        players = [True] + ([False] if self.warmup_d_steps else [])
+        return [(g, p) for g in players for p in penalties]
+
+    def _variant(self, index: int) -> tuple[bool, bool]:
+        penalty = self.rules.penalty
+        return (
+            index >= self.warmup_d_steps,
+            penalty is not None and index % penalty.every == 0,
+        )
+
+    def _assemble(self, batch: Tensor, variant: tuple[bool, bool]) -> Step:
+        assert self._players is not None
+        m = batch.shape[0] // self.rules.d_steps
+        like = self._like
+        real = torch.empty((m, *batch.shape[1:]), dtype=like.dtype, device=like.device)
+        iteration = Iteration(self.rules, *self._players, real, self._z(m), self.state, *variant)
+        return Step(iteration, self.state, {"real": batch}, iteration.noise, self.rates)
+
+    def step(self, batch: Tensor, index: int) -> Tensors:
+        """Runs iteration `index` (0-based) and updates the state in place.
+
+        Args:
+            batch: pictures of the shape it was prepared with; uint8 is scaled to [-1, 1].
+        Returns: 0-d metrics: ``loss_d``, ``loss_g`` (none in a warm-up iteration), ``d_real``
+            (mean of sigmoid D(x)), ``d_fake`` (of D(G(z))), ``penalty``.
+        """
+        if self._shape != (batch.shape, batch.dtype, batch.stride()):
+            batch = self._as_prepared(batch)
+        return self.steps[self._variant(index)].run({"real": batch}, self.seed, index)
+
+    def _as_prepared(self, batch: Tensor) -> Tensor:
+        """The batch in the memory layout of the one the game was prepared with.
+
+        Raises: BacklitError for another shape or dtype.
+        """
+        if self._shape is None:
+            self.prepare(batch)
+            return batch
+        shape, dtype, stride = self._shape
+        if batch.shape != shape or batch.dtype != dtype:
+            raise BacklitError(
+                f"expected a batch of {tuple(shape)} {dtype}, for which the game was prepared, got "
+                f"{tuple(batch.shape)} {batch.dtype}; call prepare for another shape"
+            )
+        return torch.empty_strided(shape, stride, dtype=dtype, device=batch.device).copy_(batch)
+
+    def first_nonfinite(self, batch: Tensor, index: int, state_before: Tensors) -> str:
+        """Replays iteration `index` from a state and names the first gate with NaN or ∞."""
+        self.load(state_before)
+        step = self.steps[self._variant(index)]
+        return step.first_nonfinite({"real": batch}, self.seed, index) or "no gate (on replay)"
+
+    @torch.no_grad()
+    def load(self, state: Tensors) -> None:
+        """Copies a saved state into the live tensors.
+
+        Raises: BacklitError naming the first missing, extra or misshapen tensor.
+        """
+        for name in self.state.keys() ^ state.keys():
+            side = "is missing" if name in self.state else "is not part of this game"
+            raise BacklitError(f"state: tensor '{name}' {side}")
+        for name, mine in self.state.items():
+            if mine.shape != state[name].shape or mine.dtype != state[name].dtype:
+                raise BacklitError(
+                    f"state: tensor '{name}': expected {tuple(mine.shape)} {mine.dtype}, "
+                    f"got {tuple(state[name].shape)} {state[name].dtype}"
+                )
+        for name, mine in self.state.items():
+            mine.detach().copy_(state[name])
+
+    def noise(self, n: int, seed: int) -> Tensor:
+        """Latent noise (n, *latent), a function of the seed."""
+        like = self._like
+        z = self._z(n).draw(generator_for(seed, 0, 0, str(like.device)))
+        return z * 2 - 1 if self.latent_distribution == "uniform" else z
+
+    @torch.no_grad()
+    def sample(self, z: Tensor) -> Tensor:
+        """Samples (n, ...) from G's moving average in evaluation mode (from G without one)."""
+        role = "generator" if self.rules.ema is None else "ema"
+        prefix = f"{role}/"
+        tensors = {
+            name.removeprefix(prefix): t.detach()
+            for name, t in self.state.items()
+            if name.startswith(prefix)
+        }
+        training = self.generator.training
+        self.generator.eval()
+        try:
+            return torch.func.functional_call(self.generator, tensors, (z,))
+        finally:
+            self.generator.train(training)
+
+    @property
+    def description(self) -> dict[str, Any]:
+        """The rules and networks as plain values: part of a run's identity."""
+        rules = self.rules
+        return {
+            "generator": _outline(self.generator),
+            "discriminator": _outline(self.discriminator),
+            "loss": repr(rules.loss),
+            "penalty": None if rules.penalty is None else repr(rules.penalty),
+            "optimiser_d": rules.optimiser_d.describe(),
+            "optimiser_g": rules.optimiser_g.describe(),
+            "d_steps": rules.d_steps,
+            "warmup_d_steps": self.warmup_d_steps,
+            "ema": rules.ema,
+            "latent": list(self.latent),
+            "latent_distribution": self.latent_distribution,
+            "seed": self.seed,
+        }
+
+
+def _name(variant: tuple[bool, bool]) -> str:
+    with_g, with_penalty = variant
+    return ("D and G" if with_g else "D only") + (", penalty" if with_penalty else "")
+
+
+def _outline(network: nn.Module) -> dict[str, Any]:
+    shapes = {name: list(p.shape) for name, p in network.named_parameters()}
+    return {"type": type(network).__name__, "parameters": shapes}

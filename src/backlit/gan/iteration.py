@@ -1,0 +1,218 @@
+"""One iteration of the game as tensor code: D on real and fake, D's update, then G's.
+
+Source: Goodfellow et al. 2014, algorithm 1 (k steps of D for each of G, fresh noise for both).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from backlit.gan.losses import AdversarialLoss
+from backlit.gan.penalties import Penalty
+from backlit.gan.player import Player, Tensors
+from backlit.graph import Noise, stamp
+from backlit.graph.function import Function
+from backlit.step import Optimiser
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What is played: losses, penalty, updates."""
+
+    loss: AdversarialLoss
+    penalty: Penalty | None
+    optimiser_d: Optimiser
+    optimiser_g: Optimiser
+    d_steps: int
+    ema: float | None
+
+
+class Iteration:
+    """The iteration for fixed shapes; `with_g` and `with_penalty` choose the variant.
+
+    Args:
+        real: example of one D step's real pictures, float (m, ...).
+        z: what one batch of latent noise is.
+        state: the game's tensors.
+    """
+
+    def __init__(
+        self,
+        rules: Rules,
+        generator: Player,
+        discriminator: Player,
+        real: Tensor,
+        z: Noise,
+        state: Tensors,
+        with_g: bool,
+        with_penalty: bool,
+    ):
+        self.rules, self.g, self.d = rules, generator, discriminator
+        self.z, self.with_g, self.dtype = z, with_g, real.dtype
+        self.penalty = rules.penalty if with_penalty else None
+        self.noise: dict[str, Noise] = {}
+        for k in range(rules.d_steps):
+            self.noise |= {
+                f"D{k}/z": z,
+                **generator.noise(f"D{k}/fake"),
+                **self._d_noise(f"D{k}/", real),
+            }
+        if with_g:
+            self.noise |= {"G/z": z, **generator.noise("G/fake"), **discriminator.noise("G/score")}
+            if rules.loss.needs_real_in_generator:
+                self.noise |= discriminator.noise("G/real")
+        drawn = {name: n.draw(torch.Generator(n.device)) for name, n in self.noise.items()}
+        mine = {name: t for name, t in state.items() if name.startswith((self.g.role, self.d.role))}
+        inner = self._inner(drawn, "D0/")
+        self.loss_d = Function(
+            self._loss_d, {**_of(mine, self.d), **inner, "real": real, "fake": real}
+        )
+        if with_g:
+            inner = self._inner(drawn, "G/")
+            self.loss_g = Function(self._loss_g, {**mine, **inner, "real": real})
+
+    def _d_noise(self, site: str, real: Tensor) -> dict[str, Noise]:
+        needed = {**self.d.noise(f"{site}real"), **self.d.noise(f"{site}score")}
+        if self.penalty is not None:
+            needed |= {f"{site}{k}": n for k, n in self.penalty.noise(real).items()}
+            if self.penalty.on == "between":
+                needed |= self.d.noise(f"{site}between")
+        return needed
+
+    @staticmethod
+    def _inner(noise: Mapping[str, Tensor], site: str) -> Tensors:
+        """The noise of one part of the iteration, named as inside that part."""
+        return {k.removeprefix(site): v for k, v in noise.items() if k.startswith(site)}
+
+    def _loss_d(self, t: Tensors) -> dict[str, Any]:
+        """D's loss on one batch of real and generated pictures."""
+        t, changed = dict(t), {}
+        penalty = self.penalty
+
+        def score(x: Tensor, site: str, on: str) -> tuple[Tensor, Tensor | None]:
+            seen = self.d.run(t, x, t, site, slope=penalty is not None and penalty.on == on)
+            t.update(seen.buffers)
+            changed.update(seen.buffers)
+            return seen.output, seen.grad_input
+
+        with stamp(phase="D on real"):
+            real, slope_real = score(t["real"], "real", "real")
+        with stamp(phase="D on fake"):
+            fake, slope_fake = score(t["fake"], "score", "fake")
+        with stamp(phase="D loss"):
+            loss = self.rules.loss.discriminator(real, fake)
+        metrics = {"loss_d": loss}
+        if penalty is not None:
+            with stamp(phase="D penalty"):
+                scores, slope = (real, slope_real) if penalty.on == "real" else (fake, slope_fake)
+                if penalty.on == "between":
+                    e = t["epsilon"]
+                    between = e * t["real"] + (1 - e) * t["fake"]
+                    scores, slope = score(between, "between", "between")
+                assert slope is not None
+                metrics["penalty"] = penalty.value(scores, slope)
+                loss = loss + metrics["penalty"] * penalty.every
+        with stamp(phase="D loss"):
+            metrics |= {"d_real": real.sigmoid().mean(), "d_fake": fake.sigmoid().mean()}
+        return {"loss": loss, "metrics": metrics, "state": changed}
+
+    def _loss_g(self, t: Tensors) -> dict[str, Any]:
+        """G's loss on fresh noise, D held fixed."""
+        t, changed = dict(t), {}
+
+        def keep(buffers: Tensors) -> None:
+            t.update(buffers)
+            changed.update(buffers)
+
+        with stamp(phase="G makes fakes"):
+            made = self.g.run(t, self._latent(t["z"]), t, "fake")
+            keep(made.buffers)
+        real = made.output
+        if self.rules.loss.needs_real_in_generator:
+            with stamp(phase="G: D on real"):
+                seen = self.d.run(t, t["real"], t, "real")
+                keep(seen.buffers)
+                real = seen.output
+        with stamp(phase="G: D on fake"):
+            seen = self.d.run(t, made.output, t, "score")
+            keep(seen.buffers)
+        with stamp(phase="G loss"):
+            loss = self.rules.loss.generator(real, seen.output)
+        return {"loss": loss, "metrics": {"loss_g": loss}, "state": changed}
+
+    def _latent(self, z: Tensor) -> Tensor:
+        return z * 2 - 1 if self.z.kind == "uniform" else z
+
+    def __call__(
+        self, state: Tensors, batch: Tensors, noise: Tensors, rates: Tensors
+    ) -> tuple[Tensors, Tensors]:
+        """The iteration: new state (what changed) and metrics."""
+        now, metrics = dict(state), dict[str, Tensor]()
+        with stamp(phase="data", role="forward"):
+            pictures = batch["real"]
+            if not pictures.is_floating_point():
+                pictures = pictures.to(self.dtype) / 127.5 - 1
+            reals = pictures.chunk(self.rules.d_steps)
+        for k, real in enumerate(reals):
+            with stamp(phase="G makes fakes"):
+                z = self._latent(noise[f"D{k}/z"])
+                made = self.g.run(now, z, noise, f"D{k}/fake")
+                now.update(made.buffers)
+            inner = self._inner(noise, f"D{k}/")
+            result, grads = self.loss_d.value_and_grad(
+                {**now, **inner, "real": real, "fake": made.output}, _names(self.d)
+            )
+            now.update(result["state"])
+            metrics |= result["metrics"]
+            self._update("D update", self.rules.optimiser_d, now, grads, rates["lr_d"])
+        if self.with_g:
+            inner = self._inner(noise, "G/")
+            result, grads = self.loss_g.value_and_grad(
+                {**now, **inner, "real": reals[-1]}, _names(self.g)
+            )
+            now.update(result["state"])
+            metrics |= result["metrics"]
+            self._update("G update", self.rules.optimiser_g, now, grads, rates["lr_g"])
+            self._average(now)
+        return {name: t for name, t in now.items() if t is not state[name]}, metrics
+
+    @staticmethod
+    def _update(phase: str, optimiser: Optimiser, now: Tensors, grads: Tensors, lr: Tensor) -> None:
+        with stamp(phase=phase, role="update"):
+            names = list(grads)
+            states = [
+                {slot: now[f"optimiser/{name}/{slot}"] for slot in optimiser.slots}
+                for name in names
+            ]
+            new, new_states = optimiser.update(
+                [now[name] for name in names], list(grads.values()), states, lr
+            )
+        for name, tensor, slots in zip(names, new, new_states, strict=True):
+            now[name] = tensor
+            now.update({f"optimiser/{name}/{slot}": t for slot, t in slots.items()})
+
+    def _average(self, now: Tensors) -> None:
+        """G's exponential moving average; Source: Yazıcı et al. 2019, equation (2)."""
+        if self.rules.ema is None:
+            return
+        with stamp(phase="G average", role="update"):
+            for name in [name for name in now if name.startswith("ema/")]:
+                source = now[f"{self.g.role}/{name.removeprefix('ema/')}"]
+                mean = now[name]
+                moves = source.is_floating_point()
+                now[name] = (
+                    mean + (source - mean) * (1 - self.rules.ema) if moves else source.clone()
+                )
+
+
+def _of(state: Tensors, player: Player) -> Tensors:
+    return {name: t for name, t in state.items() if name.startswith(f"{player.role}/")}
+
+
+def _names(player: Player) -> list[str]:
+    return [f"{player.role}/{name}" for name in player.trainable]

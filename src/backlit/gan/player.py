@@ -1,0 +1,108 @@
+"""A player of the game: a captured network whose tensors live in the game's state by name."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor, nn
+
+from backlit.errors import CaptureError
+from backlit.graph import Graph, Noise, capture, origin_of
+from backlit.graph.backprop import backward, forward, output_wires, placeholders
+
+Tensors = dict[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one pass of a network gives: its output, its new buffers, and (asked for) d/dx."""
+
+    output: Tensor
+    buffers: Tensors
+    grad_input: Tensor | None = None
+
+
+class Player:
+    """A network in one role, captured for one input shape.
+
+    Args:
+        role: ``"generator"`` or ``"discriminator"``; the prefix of its names in the state.
+        module: the network, in training mode.
+        example: its input.
+    """
+
+    def __init__(self, role: str, module: nn.Module, example: Tensor):
+        self.role = role
+        self.graph: Graph = capture(module.train(), example)
+        for node in self.graph.gm.graph.nodes:
+            if node.op == "call_function":
+                origin = origin_of(node)
+                path = f"{role}.{origin.module}" if origin.module else role
+                node.meta["origin"] = replace(origin, module=path)
+        wires = output_wires(self.graph.gm)[len(self.graph.new_buffers) :]
+        if len(wires) != 1:
+            raise CaptureError(
+                f"expected a {role} that returns one tensor, {type(module).__name__} returns "
+                f"{len(wires)}"
+            )
+        self._score = wires[0]
+        self._entry = next(
+            node
+            for wire, node in zip(self.graph.inputs, placeholders(self.graph.gm), strict=True)
+            if wire.kind == "input"
+        )
+        # Two names of one tensor (tied weights) are one entry of the state: the first name's.
+        first: dict[int, str] = {}
+        self.alias = {
+            name: first.setdefault(id(tensor), name)
+            for name, tensor in [
+                *module.named_parameters(remove_duplicate=False),
+                *module.named_buffers(remove_duplicate=False),
+            ]
+        }
+        self.trainable = [n for n, p in module.named_parameters() if p.requires_grad]
+
+    @staticmethod
+    def tensors(role: str, module: nn.Module) -> Tensors:
+        """The network's live parameters and buffers under their names in the state."""
+        found = [*module.named_parameters(), *module.named_buffers()]
+        return {f"{role}/{name}": tensor for name, tensor in found}
+
+    def noise(self, site: str) -> dict[str, Noise]:
+        """The noise one pass draws (dropout and the like), named for the place of the pass."""
+        return {
+            f"{site}/{wire.name}": wire.noise
+            for wire in self.graph.inputs
+            if wire.noise is not None
+        }
+
+    def run(
+        self, state: Tensors, x: Tensor, noise: Tensors, site: str, slope: bool = False
+    ) -> Outcome:
+        """One pass: pure tensor code, meant to be traced.
+
+        Args:
+            state: has this player's tensors under ``role/name``.
+            noise: has what `noise(site)` names.
+            slope: also give the gradient of the summed output with respect to x.
+        """
+        flat = []
+        for wire in self.graph.inputs:
+            if wire.kind == "input":
+                flat.append(x)
+            elif wire.kind == "noise":
+                flat.append(noise[f"{site}/{wire.name}"])
+            elif wire.kind == "constant":
+                flat.append(self.graph.bindings[wire.name])
+            else:
+                flat.append(state[f"{self.role}/{self.alias[wire.name]}"])
+        outputs, values = forward(self.graph.gm, flat)
+        n = len(self.graph.new_buffers)
+        names = [f"{self.role}/{self.alias[name]}" for name in self.graph.new_buffers]
+        grad = None
+        if slope:
+            seed = {self._score: torch.ones_like(outputs[n])}
+            grad = backward(self.graph.gm, values, seed, [self._entry]).get(self._entry)
+            grad = torch.zeros_like(x) if grad is None else grad
+        return Outcome(outputs[n], dict(zip(names, outputs[:n], strict=True)), grad)

@@ -1,0 +1,46 @@
+"""Tensor code by name: traced once, then run or differentiated inside a larger trace."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from torch import Tensor
+from torch.utils._pytree import tree_unflatten
+
+from backlit.graph import backprop
+from backlit.graph.trace import trace
+
+
+class Function:
+    """A traced function of named tensors that returns a dictionary (which may nest).
+
+    Args:
+        function: takes a dictionary of tensors, returns a dictionary.
+        examples: tensors of the shapes it will be called with, by name.
+    """
+
+    def __init__(self, function: Callable[..., Any], examples: Mapping[str, Tensor]):
+        self.names = list(examples)
+        tensors = [t.detach() for t in examples.values()]
+        self.gm, self.spec = trace(
+            lambda *flat: function(dict(zip(self.names, flat, strict=True))), tensors, self.names
+        )
+        self.positions = tree_unflatten(list(range(self.spec.num_leaves)), self.spec)
+
+    def value_and_grad(
+        self, tensors: Mapping[str, Tensor], wanted: Iterable[str], of: str = "loss"
+    ) -> tuple[dict[str, Any], dict[str, Tensor]]:
+        """The function's result and the gradients of its entry `of` (0-d).
+
+        Args:
+            tensors: at least the names it was traced with.
+            wanted: the names whose gradient is asked for.
+        Returns: ``(result, {name: gradient})``; a disconnected name is left out.
+        """
+        wanted = list(wanted)
+        places = [self.names.index(name) for name in wanted]
+        flat = [tensors[name] for name in self.names]
+        outputs, grads = backprop.value_and_grad(self.gm, flat, places, self.positions[of])
+        result = tree_unflatten(list(outputs), self.spec)
+        return result, {n: g for n, g in zip(wanted, grads, strict=True) if g is not None}

@@ -1,0 +1,178 @@
+"""One whole training step as one flat graph, run watched, plain or compiled.
+
+State, batch, noise and learning rates come in; metrics come out and the state is updated in
+place. All three ways run the same gates.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from backlit.errors import BacklitError
+from backlit.gates.base import aten
+from backlit.graph import backprop
+from backlit.graph.graph import GateCall, Watched
+from backlit.graph.noise import Noise, generator_for
+from backlit.graph.origin import origin_of
+from backlit.graph.trace import trace
+from backlit.lower import compile_graph, compiler_available
+
+Tensors = dict[str, Tensor]
+StepFunction = Callable[[Tensors, Tensors, Tensors, Tensors], tuple[Tensors, Tensors]]
+MODES = ("watched", "plain", "compiled")
+
+
+class Step:
+    """A training step, traced once for fixed shapes.
+
+    Args:
+        function: ``(state, batch, noise, rates) -> (new state, metrics)``, pure tensor code over
+            dictionaries by name; the new state may hold only what changes.
+        state: the live tensors; `run` updates them in place.
+        batch: example tensors.
+        noise: what each noise wire draws.
+        rates: learning rates, 0-d float64.
+    """
+
+    def __init__(
+        self,
+        function: StepFunction,
+        state: Tensors,
+        batch: Tensors,
+        noise: Mapping[str, Noise],
+        rates: Tensors,
+    ):
+        self.state = state
+        self.noise = dict(noise)
+        self._rates = rates
+        groups = (list(state), list(batch), list(noise), list(rates))
+        self.names = [name for group in groups for name in group]
+        drawn = self.draw(0, 0).values()
+        examples = [*state.values(), *batch.values(), *drawn, *rates.values()]
+
+        def flat(*tensors: Tensor) -> tuple[Tensors, Tensors]:
+            feed = iter(tensors)
+            state_, batch_, noise_, rates_ = (
+                {name: next(feed) for name in group} for group in groups
+            )
+            return function(state_, batch_, noise_, rates_)
+
+        self.gm, spec = trace(flat, [t.detach() for t in examples], self.names)
+        changed, metrics = spec.unflatten(range(spec.num_leaves))
+        self.metrics: list[str] = list(metrics)
+        self._update_in_place(list(changed))
+        self._call: Callable[..., Any] = self.gm
+        self.mode = "plain"
+
+    def _update_in_place(self, changed: list[str]) -> None:
+        """Ends the graph in copies into the state's wires instead of returning the new state."""
+        graph = self.gm.graph
+        output = next(iter(reversed(graph.nodes)))
+        wires = dict(zip(self.names, backprop.placeholders(self.gm), strict=True))
+        results = list(output.args[0])
+        with graph.inserting_before(output):
+            for name, new in zip(changed, results[: len(changed)], strict=True):
+                if new is not wires[name]:
+                    copy = graph.call_function(aten.copy_.default, (wires[name], new))
+                    copy.meta["origin"] = origin_of(new)
+        output.args = (tuple(results[len(changed) :]),)
+        graph.lint()
+        self.gm.recompile()
+
+    @property
+    def gates(self) -> list[GateCall]:
+        """Every gate of the step in topological order."""
+        return [GateCall(node) for node in self.gm.graph.nodes if node.op == "call_function"]
+
+    def prepare(self, mode: str, batch: Tensors) -> str:
+        """Chooses how `run` runs; returns the mode really used.
+
+        ``"compiled"`` falls back to ``"plain"`` where no C++ compiler is found.
+        """
+        if mode not in MODES:
+            raise BacklitError(f"mode: expected one of {', '.join(MODES)}, got '{mode}'")
+        if mode == "compiled" and self._on_cpu() and not compiler_available():
+            mode = "plain"
+        if mode == "compiled":
+            if self.mode != "compiled":
+                self._call = compile_graph(self.gm, self._inputs(batch, 0, 0))
+        else:
+            self._call = self.gm
+        self.mode = mode
+        return mode
+
+    def _on_cpu(self) -> bool:
+        return all(t.device.type == "cpu" for t in self.state.values())
+
+    def draw(self, seed: int, index: int) -> Tensors:
+        """All noise of step `index` by name: a function of (seed, index) alone."""
+        return {
+            name: noise.draw(generator_for(seed, index, site, noise.device))
+            for site, (name, noise) in enumerate(self.noise.items())
+        }
+
+    def _inputs(self, batch: Tensors, seed: int, index: int) -> list[Tensor]:
+        state = [t.detach() for t in self.state.values()]
+        noise = self.draw(seed, index).values()
+        return [*state, *batch.values(), *noise, *self._rates.values()]
+
+    @torch.no_grad()
+    def run(self, batch: Tensors, seed: int, index: int) -> Tensors:
+        """Runs step `index`, updates the state in place and returns the metrics, 0-d tensors.
+
+        Args:
+            batch: tensors of the shapes it was traced with.
+            seed, index: all noise is a function of these two.
+        """
+        if self.mode == "watched":
+            return self.watch(batch, seed, index)[0]
+        return dict(zip(self.metrics, self._call(*self._inputs(batch, seed, index)), strict=True))
+
+    @torch.no_grad()
+    def watch(
+        self, batch: Tensors, seed: int, index: int, keep: Callable[..., None] | None = None
+    ) -> tuple[Tensors, Watched]:
+        """Runs step `index` gate by gate and keeps the value and gradient on every wire.
+
+        Args:
+            keep: called with each node and its value as soon as it is known.
+        """
+        outputs, values = backprop.forward(self.gm, self._inputs(batch, seed, index), keep)
+        by_name = {node.name: value for node, value in values.items()}
+        gradients = {
+            node.name: by_name[node.meta["gradient"]]
+            for node in self.gm.graph.nodes
+            if node.meta.get("gradient") in by_name
+        }
+        return dict(zip(self.metrics, outputs, strict=True)), Watched(by_name, gradients)
+
+    @torch.no_grad()
+    def first_nonfinite(self, batch: Tensors, seed: int, index: int) -> str | None:
+        """Replays step `index` on the present state; names the first gate that gave NaN or ∞.
+
+        The state is left as it was. Returns None where every gate stays finite.
+        """
+        before = {name: tensor.detach().clone() for name, tensor in self.state.items()}
+        found: list[str] = []
+
+        def look(node: Any, value: Any) -> None:
+            if found:
+                return
+            for part in value if isinstance(value, (tuple, list)) else (value,):
+                if isinstance(part, Tensor) and part.is_floating_point():
+                    if not bool(torch.isfinite(part).all()):
+                        origin = origin_of(node)
+                        phase = f", {origin.phase} {origin.role}" if origin.phase else ""
+                        found.append(f"gate '{node.name}' of {origin.where()}{phase}")
+                        return
+
+        try:
+            self.watch(batch, seed, index, look)
+        finally:
+            for name, tensor in self.state.items():
+                tensor.detach().copy_(before[name])
+        return found[0] if found else None

@@ -1,0 +1,235 @@
+"""One sitting of a run: from where the last one ended until the end, a signal or a NaN."""
+
+import json
+import time
+from pathlib import Path
+from typing import Any, NoReturn
+
+import torch
+from torch import Tensor
+
+from backlit.data import batch_indices
+from backlit.errors import DivergenceError, RecipeError, RunError
+from backlit.train import faults
+from backlit.train.divergence import find_gate, nonfinite_metric, nonfinite_tensor, snapshot
+from backlit.train.environment import differences, environment
+from backlit.train.folder import RunFolder, compare
+from backlit.train.pictures import Pictures, write_picture
+from backlit.train.progress import Reporter, Task
+from backlit.train.recipe import Train
+from backlit.train.stopping import Interrupted, StopRequest
+from backlit.train.trainable import Trainable
+
+_LOOK_EVERY = 50  # steps between looks at the whole state for a NaN: the most a search repeats
+_LABELS = {"loss_d": "loss D", "loss_g": "loss G", "d_real": "D(x)", "d_fake": "D(G(z))"}
+
+
+class Sitting:
+    """Runs a game in an open run folder; see `train` for the arguments.
+
+    Attributes:
+        step: number of finished steps, earlier sittings included.
+    """
+
+    def __init__(
+        self,
+        game: Trainable,
+        data: Pictures,
+        settings: Train,
+        folder: RunFolder,
+        again: str,
+        report: Reporter,
+    ) -> None:
+        self.step = 0
+        self._game = game
+        self._data = data
+        self._settings = settings
+        self._folder = folder
+        self._again = again
+        self._report = report
+        self._saved_step: int | None = None
+        # As it comes back from a checkpoint's JSON: lists for tuples.
+        self._identity = json.loads(json.dumps({"data": data.key, "game": game.description}))
+        self._environment: dict[str, Any] = {}
+        # A finite state not long ago, from which a NaN can be traced to its first gate.
+        self._good: tuple[int, dict[str, Tensor]] | None = None
+
+    def run(self) -> None:
+        """Go on until the steps are done.
+
+        Raises:
+            RunError, DivergenceError, RecipeError, Interrupted: as `train` says.
+        """
+        recorded = self._resume()
+        steps = self._settings.steps
+        if self.step >= steps:
+            if not self._folder.picture.exists():
+                self._draw(self._folder.picture)
+            self._say("finished", f"already finished: {self.step:,} steps, {self._folder.picture}")
+            return
+        with StopRequest() as stop:
+            self._prepare(recorded)
+            if self._saved_step is not None:
+                self._keep_good()
+            else:
+                # Weights drawn without a seed are pinned here: every resume begins from these.
+                self._save()
+            self._train(stop)
+            if self._saved_step != self.step:
+                self._save()
+        if self.step < steps and stop.signum is not None:
+            text = f"stopped at step {self.step:,} of {steps:,}, saved; to go on: {self._again}"
+            self._say("stopped", text)
+            raise Interrupted(stop.signum, text)
+        self._draw(self._folder.picture)
+        self._say("finished", f"finished: {self.step:,} steps, {self._folder.picture}")
+
+    def _resume(self) -> dict[str, Any]:
+        """Load the last whole checkpoint; return the environment it was made in."""
+        damaged: list[tuple[int, str]] = []
+        checkpoint = self._folder.checkpoints.load_last(lambda *found: damaged.append(found))
+        if checkpoint is None:
+            self._folder.log.forget_after(0)
+            return {}
+        for step, reason in damaged:
+            self._folder.checkpoints.put_aside(step)
+            self._say(
+                "damage",
+                f"{reason}; kept as *.damaged, going on from the one before, step "
+                f"{checkpoint.step:,}",
+                step,
+            )
+        changed = compare(checkpoint.facts["identity"], self._identity)
+        if changed:
+            raise RunError(
+                f"{self._folder.path} belongs to another run: {'; '.join(changed)}; choose another "
+                "folder, or bring back the pictures and networks it was begun with"
+            )
+        self._game.load(checkpoint.state)
+        self.step = self._saved_step = checkpoint.step
+        self._folder.log.forget_after(checkpoint.step)
+        return checkpoint.facts["environment"]
+
+    def _prepare(self, recorded: dict[str, Any]) -> None:
+        """Set threads and mode, the recorded ones first, and say what is not as it was."""
+        settings = self._settings
+        threads = recorded.get("threads", settings.threads)
+        if threads:
+            torch.set_num_threads(threads)
+        asked = "compiled" if settings.mode == "auto" else settings.mode
+        mode = recorded.get("mode", asked)
+        for name, wish in (("threads", settings.threads), ("mode", settings.mode)):
+            if recorded and wish not in (0, "auto", recorded[name]):
+                self._say(
+                    "kept",
+                    f"{name} stays {recorded[name]} as this run began, not {wish}: it could "
+                    "change the result's last bits; a new run takes the new value",
+                )
+        with self._report.task("preparing the step") as task:
+            used = self._game.prepare(
+                self._batch(self.step),
+                mode,
+                lambda what: task.update(0, None, what),
+            )
+        self._environment = environment(used)
+        if not recorded:
+            note = " (compiling is not possible here)" if used != mode == "compiled" else ""
+            self._say("begun", f"training in {self._folder.path}, {used} mode{note}")
+            return
+        self._say("resumed", f"going on in {self._folder.path} from step {self.step:,}")
+        changed = differences(recorded, self._environment)
+        if changed:
+            self._say(
+                "environment",
+                f"not as in the last sitting: {'; '.join(changed)}: the last bits may differ "
+                "from an uninterrupted run",
+            )
+
+    def _train(self, stop: StopRequest) -> None:
+        settings, game = self._settings, self._game
+        first, start_s = self.step, time.monotonic()
+        with self._report.task("training") as task:
+            while self.step < settings.steps and stop.signum is None:
+                index = self.step
+                found = game.step(self._batch(index), index)
+                # One transfer for all metrics: on a GPU each would wait for the device.
+                values = torch.stack([value.detach().double() for value in found.values()])
+                metrics = dict(zip(found, values.tolist(), strict=True))
+                bad = nonfinite_metric(metrics)
+                if bad:
+                    self._diverged(bad, index)
+                self.step += 1
+                if settings.best and settings.best not in {*metrics, *_LABELS}:
+                    raise RecipeError(
+                        f'train.best: expected a metric ({", ".join(metrics)}) or "", got '
+                        f"{settings.best!r}"
+                    )
+                self._folder.log.record(self.step, metrics)
+                faults.reach("step")
+                if settings.sample_every and self.step % settings.sample_every == 0:
+                    self._draw(self._folder.samples / f"step-{self.step:08}.png")
+                if self.step % settings.save_every == 0:
+                    self._save()
+                elif self.step % _LOOK_EVERY == 0:
+                    self._keep_good()
+                rate = (self.step - first) * settings.batch / (time.monotonic() - start_s)
+                self._show(task, metrics, rate)
+
+    def _show(self, task: Task, metrics: dict[str, float], rate: float) -> None:
+        numbers = [
+            f"{label} {metrics[name]:.3f}" for name, label in _LABELS.items() if name in metrics
+        ]
+        text = "  ".join([*numbers, f"{rate:,.0f} pictures/s"])
+        task.update(self.step, self._settings.steps, text)
+
+    def _keep_good(self) -> None:
+        bad = nonfinite_tensor(self._game.state)
+        if bad:
+            self._diverged(f"{bad} has a NaN or infinity", self.step - 1)
+        self._good = (self.step, snapshot(self._game.state))
+
+    def _save(self) -> None:
+        self._keep_good()
+        log, settings = self._folder.log, self._settings
+        # The metrics up to here first: a checkpoint never stands without its past.
+        log.commit()
+        facts = {
+            "seed": settings.seed,
+            "environment": self._environment,
+            "identity": self._identity,
+        }
+        if settings.best and self.step:
+            mean = log.mean(settings.best, self.step - settings.save_every + 1, self.step)
+            facts["score"] = {"name": settings.best, "value": mean}
+        self._folder.checkpoints.save(self.step, self._game.state, facts)
+        self._saved_step = self.step
+        log.event(self.step, "checkpoint", "saved")
+
+    def _diverged(self, what: str, index: int) -> NoReturn:
+        if self._good is None:
+            raise DivergenceError(
+                f"the game's first state: {what}; expected finite numbers before the first step: "
+                "look at the networks' initial weights"
+            )
+        with self._report.task("looking for the gate") as task:
+            gate = find_gate(self._game, self._batch, *self._good, index, task.update)
+        text = (
+            f"step {index + 1:,}: expected finite numbers, but {what}; first at "
+            f"{gate or 'no gate that a replay could show'}; the checkpoint of step "
+            f"{self._saved_step:,} in {self._folder.path} is good; try a new run with a lower "
+            "learning rate or a penalty on D"
+        )
+        self._folder.log.event(index + 1, "divergence", text)
+        raise DivergenceError(text)
+
+    def _draw(self, path: Path) -> None:
+        count = self._settings.pictures
+        write_picture(path, self._game.sample(self._game.noise(count, self._settings.seed)))
+
+    def _batch(self, index: int) -> Tensor:
+        indices = batch_indices(len(self._data), self._settings.batch, self._settings.seed, index)
+        return self._data.batch(indices)  # (N, C, H, W) uint8
+
+    def _say(self, kind: str, text: str, step: int | None = None) -> None:
+        self._report.say(text)
+        self._folder.log.event(self.step if step is None else step, kind, text)
