@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import inspect
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.export.graph_signature import InputKind, OutputKind
-from torch.fx import GraphModule
+from torch.export.graph_signature import InputKind, OutputKind, OutputSpec
+from torch.fx import GraphModule, Node
 from torch.utils._pytree import tree_flatten, tree_map
 
 from backlit.errors import CaptureError
@@ -44,7 +44,8 @@ def capture(
     module, function = _as_module(target)
     if function is not None:
         args, kwargs = tree_map(_float_to_tensor, (args, kwargs))
-    signature = inspect.signature(function or module.forward)
+    args, kwargs = _apart(args, kwargs)
+    signature = _signature(function or module.forward)
     exported = _export(module, args, kwargs)
     gm = exported.graph_module
     signature_of = exported.graph_signature
@@ -77,10 +78,11 @@ def capture(
     new_buffers = tuple(
         spec.target for spec in signature_of.output_specs if spec.kind == OutputKind.BUFFER_MUTATION
     )
-    _flatten_output(gm)
+    _flatten_output(gm, signature_of.output_specs)
     for node in gm.graph.nodes:
         if node.op == "call_function":
             node.meta["origin"] = from_export(node)
+            _refuse_unknown(node)
     graph = Graph(
         gm=gm,
         inputs=tuple(inputs),
@@ -124,6 +126,27 @@ def _as_module(target: Any) -> tuple[nn.Module, Callable[..., Any] | None]:
             wrapper.register_parameter(name, value)
     wrapper.train(any(m.training for m in wrapper.children()))
     return wrapper, target
+
+
+def _apart(args: Any, kwargs: Any) -> tuple[Any, Any]:
+    """Copies of tensors given more than once (self-attention): an export would join the inputs."""
+    seen: set[int] = set()
+
+    def own(leaf: Any) -> Any:
+        if not isinstance(leaf, Tensor) or id(leaf) not in seen:
+            seen.add(id(leaf))
+            return leaf
+        return leaf.detach().clone()
+
+    return tree_map(own, (args, kwargs))
+
+
+def _signature(function: Callable[..., Any]) -> inspect.Signature:
+    """The function's signature; PyTorch's own built-in functions show none."""
+    try:
+        return inspect.signature(function)
+    except ValueError:
+        return inspect.signature(lambda *inputs, **named: None)
 
 
 def _float_to_tensor(leaf: Any) -> Any:
@@ -226,6 +249,22 @@ def _no_packing() -> Iterator[None]:
         vf._pack_padded_sequence = original
 
 
+def _refuse_unknown(node: Node) -> None:
+    """Refuses what gates are not written for: shapes that depend on values, complex numbers."""
+    value = node.meta.get("val")
+    if isinstance(value, Tensor) and value.is_complex():
+        raise CaptureError(
+            f"expected real numbers, got complex ones from {node.target} in "
+            f"{from_export(node).where()}; compute such features outside and pass them as an input"
+        )
+    if isinstance(value, Tensor) and any(isinstance(n, torch.SymInt) for n in value.shape):
+        raise CaptureError(
+            f"expected shapes known in advance, got {node.target} in "
+            f"{from_export(node).where()}, whose output's shape depends on values; "
+            "use torch.where or a mask that multiplies"
+        )
+
+
 def _drop_assertions(gm: GraphModule) -> None:
     """Removes run-time assertions (one_hot leaves some): they compute nothing."""
     for node in list(gm.graph.nodes):
@@ -277,8 +316,16 @@ def _keep_stop_gradients(gm: GraphModule) -> None:
     gm.recompile()
 
 
-def _flatten_output(gm: GraphModule) -> None:
+def _flatten_output(gm: GraphModule, specs: Sequence[OutputSpec]) -> None:
+    """One flat tuple out, without the inputs that forward wrote in place: they stay as they are."""
+    for spec in specs:
+        if spec.kind == OutputKind.PARAMETER_MUTATION:
+            raise CaptureError(
+                f"expected parameters that forward leaves alone, got a write to '{spec.target}' "
+                "(max_norm of an embedding does that); do it between steps instead"
+            )
     output = next(iter(reversed(gm.graph.nodes)))
-    output.args = (tuple(output_wires(gm)),)
+    kept = zip(output_wires(gm), specs, strict=True)
+    output.args = (tuple(w for w, spec in kept if spec.kind != OutputKind.USER_INPUT_MUTATION),)
     gm.graph.eliminate_dead_code()
     gm.recompile()

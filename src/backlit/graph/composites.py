@@ -57,11 +57,29 @@ def index_reduce(
     return aten.scatter_reduce.two(x, dim, everywhere, source, reduce, include_self=include_self)
 
 
+def multilabel_margin_loss(x: Tensor, target: Tensor, reduction: int) -> tuple[Tensor, Tensor]:
+    """Mean over the classes of max(0, 1 − x[target] + x[other]), for targets before the first −1.
+
+    PyTorch's own decomposition counts the padding behind the −1 as class 0 (torch 2.13).
+    """
+    known = (target >= 0).to(torch.int64).cumprod(-1).to(torch.bool)
+    index = target.masked_fill(~known, 0)
+    ones = known.to(x.dtype)
+    is_target = aten.scatter_add.default(torch.zeros_like(x), -1, index, ones).clamp_max(1)
+    margins = (1 - x.gather(-1, index).unsqueeze(-1) + x.unsqueeze(-2)).clamp_min(0)
+    counted = known.unsqueeze(-1) & (is_target == 0).unsqueeze(-2)
+    loss = margins.masked_fill(~counted, 0).sum((-2, -1)) / x.shape[-1]
+    if reduction:
+        loss = loss.mean() if reduction == 1 else loss.sum()
+    return loss, is_target
+
+
 COMPOSITES: dict[Any, Callable[..., Any]] = {
     aten.bilinear.default: bilinear,
     aten._cdist_forward.default: cdist,
     aten._pdist_forward.default: pdist,
     aten.var_mean.correction: var_mean,
     aten.index_reduce.default: index_reduce,
+    aten.multilabel_margin_loss_forward.default: multilabel_margin_loss,
     **UNROLLED,
 }
