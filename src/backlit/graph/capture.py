@@ -16,6 +16,7 @@ from torch.utils._pytree import tree_flatten, tree_map
 
 from backlit.errors import CaptureError
 from backlit.gates.base import aten
+from backlit.gates.user import REPLACED
 from backlit.graph.backprop import output_wires, placeholders
 from backlit.graph.composites import COMPOSITES
 from backlit.graph.graph import Graph, Input
@@ -215,10 +216,15 @@ def _export_warnings() -> Iterator[None]:
 
 @contextmanager
 def _no_custom_autograd() -> Iterator[None]:
-    """Refuses custom autograd functions: an export traces through and loses their backward."""
+    """Puts users' gates in the place of custom autograd functions and refuses the others.
+
+    An export traces through such a function and loses its backward.
+    """
     original = torch.autograd.Function.__dict__["apply"]
 
     def apply(cls: type, *args: Any, **kwargs: Any) -> Any:
+        if cls in REPLACED:
+            return REPLACED[cls](*args, **kwargs)
         if cls.__module__.split(".")[0] != "torch":
             raise CaptureError(
                 f"expected gates, got the custom autograd.Function {cls.__qualname__}, whose "
