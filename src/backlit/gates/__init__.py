@@ -30,6 +30,7 @@ FAMILIES = (
     "pooling",
     "adaptive_pooling",
     "indexing",
+    "scattering",
     "embedding",
     "ordering",
     "cumulative",
@@ -42,6 +43,7 @@ FAMILIES = (
     "smooth_activations",
     "trigonometric",
     "special",
+    "bounds",
     "solving",
 )
 
