@@ -146,6 +146,36 @@ class IndexAdd(Gate):
         yield Sample((r.strided(3, 4), 0, r.indices(3, 5), r.strided(5, 4)))
 
 
+class IndexFill(Gate):
+    """One value written at the given indices of an axis; an index may come twice."""
+
+    formula = "z = value at index, else x"
+    local = "dx = dz, 0 at index, dvalue = Σ dz at index"
+    forward = aten.index_fill.int_Tensor
+    overloads = (aten.index_fill.int_Scalar,)
+
+    @staticmethod
+    def backward(dz, z, x, dim, index, value):
+        def kept():
+            return aten.index_fill.int_Scalar(dz, dim, index, 0)
+
+        return kept, None, None, lambda: (dz - kept()).sum()
+
+    @staticmethod
+    def samples(r: Draw):
+        for shape, dim, n in (
+            ((), 0, 1),
+            ((4,), 0, 2),
+            ((3, 4), 1, 3),
+            ((3, 4), 0, 5),
+            ((2, 3, 4), -2, 2),
+            ((0, 3), 1, 2),
+            ((3, 4), 1, 0),
+        ):
+            yield Sample((r(*shape), dim, r.indices((shape or (1,))[dim], n), r()))
+        yield Sample((r.strided(3, 4), 1, r.indices(4, 3), r()))
+
+
 class Search(Constant):
     """Places among sorted boundaries: whole numbers, constant between jumps."""
 

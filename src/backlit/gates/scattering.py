@@ -200,6 +200,7 @@ class MaskedScatter(Gate):
 
     formula = "z = next v if mask else x"
     local = "dx = dz where nothing was put, dv = dz where it was"
+    broadcasts = True
     forward = aten.masked_scatter.default
 
     @staticmethod

@@ -51,7 +51,8 @@ def index_reduce(
 ) -> Tensor:
     """Slices combined at the given indices of an axis."""
     shape = [1] * source.dim()
-    shape[dim] = -1
+    if shape:
+        shape[dim] = -1
     everywhere = index.reshape(shape).expand(source.shape)
     return aten.scatter_reduce.two(x, dim, everywhere, source, reduce, include_self=include_self)
 
