@@ -12,6 +12,7 @@ import sys
 
 import typer
 
+from backlit.cli.check import check
 from backlit.cli.recipes import recipes
 from backlit.cli.sample import sample
 from backlit.cli.train import train
@@ -25,7 +26,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (train, sample, recipes):
+for command in (train, sample, check, recipes):
     app.command()(command)
 
 

@@ -14,7 +14,7 @@ from backlit.gan.losses import AdversarialLoss, adversarial_loss
 from backlit.gan.penalties import Penalty
 from backlit.gan.penalties import penalty as penalty_of
 from backlit.gan.player import Player, Tensors
-from backlit.graph import Noise, generator_for
+from backlit.graph import Noise, Point, generator_for
 from backlit.step import Optimiser, Step
 
 Progress = Callable[[str], None]
@@ -209,13 +209,34 @@ class Game:
             penalty is not None and index % penalty.every == 0,
         )
 
-    def _assemble(self, batch: Tensor, variant: tuple[bool, bool]) -> Step:
+    def _iteration(self, batch: Tensor, variant: tuple[bool, bool]) -> Iteration:
         assert self._players is not None
         m = batch.shape[0] // self.rules.d_steps
         like = self._like
         real = torch.empty((m, *batch.shape[1:]), dtype=like.dtype, device=like.device)
-        iteration = Iteration(self.rules, *self._players, real, self._z(m), self.state, *variant)
+        return Iteration(self.rules, *self._players, real, self._z(m), self.state, *variant)
+
+    def _assemble(self, batch: Tensor, variant: tuple[bool, bool]) -> Step:
+        iteration = self._iteration(batch, variant)
         return Step(iteration, self.state, {"real": batch}, iteration.noise, self.rates)
+
+    def operating_point(self, batch: Tensor, index: int = 0) -> list[Point]:
+        """Both losses at the present state, for `backlit.check(game, batch)`.
+
+        Args:
+            batch: one iteration's pictures, as `step` takes them.
+            index: the iteration whose noise (and penalty) is taken.
+        """
+        if self._shape != (batch.shape, batch.dtype, batch.stride()):
+            self.prepare(batch)
+        iteration = self._iteration(batch, (True, self._variant(index)[1]))
+        noise = {
+            name: noise.draw(generator_for(self.seed, index, site, noise.device))
+            for site, (name, noise) in enumerate(iteration.noise.items())
+        }
+        state = {name: t.detach() for name, t in self.state.items()}
+        with torch.no_grad():
+            return iteration.points(state, {"real": batch}, noise)
 
     def step(self, batch: Tensor, index: int) -> Tensors:
         """Runs iteration `index` (0-based) and updates the state in place.

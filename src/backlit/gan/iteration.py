@@ -15,7 +15,7 @@ from torch import Tensor
 from backlit.gan.losses import AdversarialLoss
 from backlit.gan.penalties import Penalty
 from backlit.gan.player import Player, Tensors
-from backlit.graph import Noise, stamp
+from backlit.graph import Noise, Point, stamp
 from backlit.graph.function import Function
 from backlit.step import Optimiser
 
@@ -145,6 +145,12 @@ class Iteration:
             loss = self.rules.loss.generator(real, seen.output)
         return {"loss": loss, "metrics": {"loss_g": loss}, "state": changed}
 
+    def _pictures(self, batch: Tensors) -> Tensor:
+        pictures = batch["real"]
+        if pictures.is_floating_point():
+            return pictures
+        return pictures.to(self.dtype) / 127.5 - 1
+
     def _latent(self, z: Tensor) -> Tensor:
         return z * 2 - 1 if self.z.kind == "uniform" else z
 
@@ -154,10 +160,7 @@ class Iteration:
         """The iteration: new state (what changed) and metrics."""
         now, metrics = dict(state), dict[str, Tensor]()
         with stamp(phase="data", role="forward"):
-            pictures = batch["real"]
-            if not pictures.is_floating_point():
-                pictures = pictures.to(self.dtype) / 127.5 - 1
-            reals = pictures.chunk(self.rules.d_steps)
+            reals = self._pictures(batch).chunk(self.rules.d_steps)
         for k, real in enumerate(reals):
             with stamp(phase="G makes fakes"):
                 z = self._latent(noise[f"D{k}/z"])
@@ -180,6 +183,18 @@ class Iteration:
             self._update("G update", self.rules.optimiser_g, now, grads, rates["lr_g"])
             self._average(now)
         return {name: t for name, t in now.items() if t is not state[name]}, metrics
+
+    def points(self, state: Tensors, batch: Tensors, noise: Tensors) -> list[Point]:
+        """Both players' losses as they stand at a state, before any update, for the check."""
+        real = self._pictures(batch).chunk(self.rules.d_steps)[0]
+        made = self.g.run(state, self._latent(noise["D0/z"]), noise, "D0/fake").output
+        inner = self._inner(noise, "D0/")
+        tensors = {**state, **inner, "real": real, "fake": made}
+        points = [self.loss_d.point("D loss", tensors, _names(self.d))]
+        if self.with_g:
+            tensors = {**state, **self._inner(noise, "G/"), "real": real}
+            points.append(self.loss_g.point("G loss", tensors, _names(self.g)))
+        return points
 
     @staticmethod
     def _update(phase: str, optimiser: Optimiser, now: Tensors, grads: Tensors, lr: Tensor) -> None:

@@ -34,6 +34,7 @@ class Gate:
         local: the local gradients as shown, e.g. ``"∂z/∂x = y, ∂z/∂y = x"``.
         broadcasts: inputs are expanded against each other; their gradients are summed back.
         linear: the gate is linear in its tensor inputs, so its rule does not read them.
+        constants: positions of tensor arguments that count as constants (running statistics).
         samples: draws inputs for the gate tests, see `backlit.gates.samples`.
     """
 
@@ -43,6 +44,7 @@ class Gate:
     local: ClassVar[str] = ""
     broadcasts: ClassVar[bool] = False
     differentiable: ClassVar[bool] = True
+    constants: ClassVar[tuple[int, ...]] = ()
     samples: ClassVar[Callable[..., Iterator[Any]] | None] = None
     # Filled for gates that are defined by other gates, see `expand_with`.
     expand: ClassVar[Callable[..., Any] | None] = None

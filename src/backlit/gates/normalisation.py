@@ -74,6 +74,7 @@ class BatchNorm(Gate):
 
     formula = "z = γ (x − μ) / √(σ² + ε) + β"
     local = "dx = γ/σ (dz − mean dz − x̂ mean(dz x̂)), dγ = Σ dz x̂, dβ = Σ dz"
+    constants = (3, 4)
     forward = aten._native_batch_norm_legit_functional.default
 
     @staticmethod
@@ -100,6 +101,7 @@ class BatchNormNoTraining(Gate):
 
     formula = "z = γ (x − μ) / √(σ² + ε) + β"
     local = "dx = γ dz / √(σ² + ε), dγ = Σ dz x̂, dβ = Σ dz"
+    constants = (3, 4)
     forward = aten._native_batch_norm_legit_no_training.default
 
     @staticmethod

@@ -222,6 +222,7 @@ class RandomLeakyReLU(Gate):
 
     formula = "z = x if x > 0 else a x, a ~ U(low, high)"
     local = "∂z/∂x = 1 if x > 0 else a"
+    constants = (1,)  # scratch memory
     forward = aten.rrelu_with_noise_functional.default
 
     @staticmethod

@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.utils._pytree import tree_unflatten
 
 from backlit.graph import backprop
+from backlit.graph.check import Point
 from backlit.graph.trace import trace
 
 
@@ -44,3 +45,16 @@ class Function:
         outputs, grads = backprop.value_and_grad(self.gm, flat, places, self.positions[of])
         result = tree_unflatten(list(outputs), self.spec)
         return result, {n: g for n, g in zip(wanted, grads, strict=True) if g is not None}
+
+    def point(
+        self, name: str, tensors: Mapping[str, Tensor], wanted: Iterable[str], of: str = "loss"
+    ) -> Point:
+        """The function at given values, as `backlit.check` takes it.
+
+        Args:
+            tensors: at least the names it was traced with.
+            wanted: the names whose gradient is checked.
+        """
+        flat = [tensors[n] for n in self.names]
+        places = {n: self.names.index(n) for n in wanted}
+        return Point(name, self.gm, flat, places, [self.positions[of]])

@@ -10,7 +10,7 @@ moment: every file is written aside, synced and renamed.
 import sys
 import types
 
-from backlit.train.build import build_data, build_game, open_run, run_recipe
+from backlit.train.build import batch_of, build_data, build_game, open_run, run_recipe
 from backlit.train.checkpoint import Checkpoint, Checkpoints, DamagedCheckpoint
 from backlit.train.environment import environment
 from backlit.train.folder import RunFolder
@@ -35,6 +35,7 @@ __all__ = [
     "RunFolder",
     "RunLog",
     "Trainable",
+    "batch_of",
     "build_data",
     "build_game",
     "bundled",

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import torch
 from pydantic import BaseModel
-from torch import nn
+from torch import Tensor, nn
 
 import backlit.data
 import backlit.gan
-from backlit.data import PictureSet
+from backlit.data import PictureSet, batch_indices
 from backlit.errors import RecipeError, RunError
 from backlit.gan.losses import AdversarialLoss, adversarial_loss
 from backlit.gan.penalties import Penalty, penalty
@@ -40,6 +40,12 @@ def build_data(recipe: Recipe, progress: Callable[[int, int], None] | None = Non
         minimum=recipe.train.batch,
         progress=progress,
     )
+
+
+def batch_of(pictures: PictureSet, recipe: Recipe, step: int) -> Tensor:
+    """Return the pictures that step `step` of a run sees, float (N, C, H, W) in [-1, 1]."""
+    indices = batch_indices(len(pictures), recipe.train.batch, recipe.train.seed, step)
+    return pictures.batch(indices).float().div_(127.5).sub_(1.0)
 
 
 def build_game(recipe: Recipe) -> Trainable:
