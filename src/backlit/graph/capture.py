@@ -18,6 +18,7 @@ from backlit.errors import CaptureError
 from backlit.gates.base import aten
 from backlit.graph.backprop import output_wires, placeholders
 from backlit.graph.graph import Graph, Input
+from backlit.graph.level import at_level
 from backlit.graph.noise import externalise
 from backlit.graph.origin import from_export
 from backlit.graph.parity import verify
@@ -26,7 +27,11 @@ from backlit.graph.trace import decompositions
 
 
 def capture(
-    target: nn.Module | Callable[..., Any], *args: Any, verdict: bool = True, **kwargs: Any
+    target: nn.Module | Callable[..., Any],
+    *args: Any,
+    level: str = "composite",
+    verdict: bool = True,
+    **kwargs: Any,
 ) -> Graph:
     """Captures a module (in the mode it is in) or a function as a graph of gates.
 
@@ -34,6 +39,9 @@ def capture(
         target: a `torch.nn.Module`, or a function of tensors; modules a function closes over
             count as its sub-modules. Floats given to a function become 0-d inputs.
         args, kwargs: example inputs; the graph keeps their shapes.
+        level: what counts as one gate: ``"gates"`` (elementary ones only), ``"composite"``
+            (sigmoid, a normalisation, ... are one gate) or ``"module"`` (each leaf module is
+            one). Value and gradients are the same.
         verdict: compare forward, buffers and all gradients once with plain PyTorch.
     Returns: the graph, bound to the module's live parameters and buffers.
     Raises: CaptureError for what cannot be captured, with the detour; ParityError where graph
@@ -94,7 +102,7 @@ def capture(
         verify(graph, module, args, kwargs)
     noise = externalise(gm)
     graph.inputs += tuple(Input(node.name, "noise", spec) for node, spec in noise)
-    return graph
+    return at_level(graph, level, module)
 
 
 def _as_module(target: Any) -> tuple[nn.Module, Callable[..., Any] | None]:

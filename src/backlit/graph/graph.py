@@ -258,7 +258,7 @@ class Graph:
             return outputs[output], named
 
         examples = [node.meta["val"] for node in backprop.placeholders(self.gm)]
-        gm, spec = trace(both, _real_like(examples), [wire.name for wire in self.inputs])
+        gm, spec = trace(both, real_like(examples), [wire.name for wire in self.inputs])
         return Graph(
             gm,
             self.inputs,
@@ -286,7 +286,7 @@ def _shape(value: Any) -> str:
     return str(tuple(value.shape)) if isinstance(value, Tensor) else "no tensor"
 
 
-def _real_like(values: Sequence[Any]) -> list[Tensor]:
+def real_like(values: Sequence[Any]) -> list[Tensor]:
     """Tensors of the same shape, layout, dtype and device, outside the mode they were traced in."""
     return [
         torch.empty_strided(v.shape, v.stride(), dtype=v.dtype, device=v.device) for v in values
