@@ -51,7 +51,7 @@ def opened(graph: Graph) -> Graph:
         examples = real_like([node.meta["val"] for node in backprop.placeholders(gm)])
         names = [wire.name for wire in graph.inputs]
         gm, _ = trace(lambda *flat, gm=gm: _expanded(gm, flat), examples, names)
-    return replace(graph, gm=gm, watched=None)
+    return replace(graph, gm=gm, watched=None, _gradient_graph=None)
 
 
 def _expansion(node: Node) -> Callable[..., Any] | None:
@@ -119,7 +119,7 @@ def grouped(graph: Graph, module: nn.Module) -> Graph:
                 made[node] = new.node_copy(node, made.__getitem__)
         else:
             made.update(_as_one(new, nodes, made))
-    return replace(graph, gm=GraphModule(graph.gm, new), watched=None)
+    return replace(graph, gm=GraphModule(graph.gm, new), watched=None, _gradient_graph=None)
 
 
 def _runs(gm: GraphModule, leaves: set[str]) -> Iterator[list[Node]]:
