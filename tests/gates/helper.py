@@ -37,6 +37,7 @@ REFUSALS = (
     "cannot reshape tensor of 0 elements",
     "_unsafe_index found unexpected index type",
     "is not differentiable with respect to argument",
+    "Autograd not support dtype",
 )
 # Whose backward of an empty batch kills the process (SIGFPE in torch 2.13's CPU kernels).
 CRASHES_ON_EMPTY = (

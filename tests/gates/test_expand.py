@@ -20,10 +20,9 @@ def test_expansion_equals_the_gate(gate):
     for sample in gate.samples(Draw()):
         whole = one_gate(gate.operators()[0], sample)
         fine = one_gate(gate.expand, sample)
-        wanted = differentiable_inputs(whole)
+        wanted, count = differentiable_inputs(whole), len(whole.tensors)
 
-        def elementary(*values: Tensor, call=fine, whole=whole) -> Tensor:
-            n = len(whole.tensors)
+        def elementary(*values: Tensor, call=fine, n=count) -> Tensor:
             outputs = call.call(values[:n])
             terms = [(out * c).sum() for out, c in zip(outputs, values[n:], strict=True)]
             return torch.stack(terms).sum()

@@ -28,6 +28,7 @@ NO_EMPTY = {
         for adjoint in ("", "Backward")
     },
 }
+SECOND_ORDER = 16
 # torch 2.13's CPU kernel refuses a strided x and misreads a strided weight.
 NO_STRIDES = {"GroupNorm"}
 NO_BFLOAT16 = (
@@ -38,7 +39,9 @@ NO_BFLOAT16 = (
     aten._upsample_bicubic2d_aa.default,
     aten._upsample_bicubic2d_aa_backward.default,
     aten.special_erfcx.default,
+    aten.special_log_ndtr.default,
 )
+LAPACK = "backlit.gates.solving"  # all without bfloat16
 
 
 def samples_of(gate: type[Gate], operator: object, dtype: torch.dtype) -> list[Sample]:
@@ -55,13 +58,15 @@ def name_of(value: object) -> str:
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16], ids=name_of)
 @pytest.mark.parametrize(("gate", "operator"), CALLS, ids=name_of)
 def test_rule(gate, operator, dtype, checked: Checked):
-    if dtype == torch.bfloat16 and operator in NO_BFLOAT16:
+    if dtype == torch.bfloat16 and (operator in NO_BFLOAT16 or gate.__module__ == LAPACK):
         pytest.skip("PyTorch's CPU kernel has no bfloat16")
     samples = samples_of(gate, operator, dtype)
     assert samples, f"{gate.__name__}: no sample fits {operator}"
     for i, sample in enumerate(samples):
-        # rules do not look at the precision: at float32 every third sample is enough
-        second = dtype == torch.float64 or i % 3 == 0
+        # second order is most of the time, and rules look neither at the precision nor at which
+        # overload called them: elsewhere than at float64 of the first one, a few samples do
+        main = dtype == torch.float64 and operator is gate.operators()[0]
+        second = i < SECOND_ORDER if main else i % 4 == 0
         check_gate(gate, operator, sample, dtype, checked, second)
 
 

@@ -2,11 +2,15 @@
 
 import random
 import sqlite3
+import time
 from pathlib import Path
+
+import pytest
 
 from kill import assert_same_run, finish, kill_after, kill_at, start
 
 SCRIPT = Path(__file__).with_name("killed_script.py")
+GAME = Path(__file__).with_name("killed_game.py")
 POINTS = [
     "recipe.aside:1",
     "checkpoint.tensors.half:1",
@@ -38,6 +42,28 @@ def test_killed_twelve_times_equals_left_alone(tmp_path: Path) -> None:
     assert _metrics(alone) == _metrics(killed)
     leftovers = [p.name for p in killed.rglob("*") if p.name.endswith((".aside", ".damaged"))]
     assert leftovers == []
+
+
+@pytest.mark.slow
+def test_the_real_game_killed_twelve_times_equals_left_alone(tmp_path: Path) -> None:
+    """DCGAN with batch norm, lazy R1, warm-up, two D steps and EMA."""
+    random_ = random.Random(time.time_ns())
+    delays_s = [random_.uniform(0, 0.5) for _ in range(6)]
+    print(f"delays {delays_s}")  # shown where the test fails
+    alone, killed = tmp_path / "alone", tmp_path / "killed"
+    undisturbed = start(GAME, alone)
+    points = [f"checkpoint.tensors.half:{k}" for k in (1, 2, 3)]
+    for point in [*points, "checkpoint.json.half:2", "log.commit:2", f"step:{random_.randint(1, 9)}"]:
+        kill_at(GAME, killed, point)
+    for delay_s in delays_s:
+        kill_after(GAME, killed, delay_s)
+    output = finish(GAME, killed)
+
+    undisturbed.communicate()
+    assert undisturbed.returncode == 0
+    assert "going on in" in output
+    assert_same_run(alone, killed)
+    assert _metrics(alone) == _metrics(killed)
 
 
 def _metrics(run: Path) -> list[tuple[int, str, float]]:

@@ -15,6 +15,7 @@ import types
 from collections.abc import Iterator
 
 from backlit.gates.base import REGISTRY, Constant, Gate, aten, gate_of, sum_to
+from backlit.gates.user import forget, gate
 
 FAMILIES = (
     "arithmetic",
@@ -42,6 +43,7 @@ FAMILIES = (
     "smooth_activations",
     "trigonometric",
     "special",
+    "solving",
 )
 
 for _family in FAMILIES:
@@ -60,4 +62,14 @@ class _Library(types.ModuleType):
 
 sys.modules[__name__].__class__ = _Library
 
-__all__ = ["FAMILIES", "REGISTRY", "Constant", "Gate", "aten", "gate_of", "sum_to"]
+__all__ = [
+    "FAMILIES",
+    "REGISTRY",
+    "Constant",
+    "Gate",
+    "aten",
+    "forget",
+    "gate",
+    "gate_of",
+    "sum_to",
+]

@@ -72,6 +72,7 @@ class EmbeddingBag(Gate):
     formula = "z_b = Σ W[index] over the bag (or mean, max)"
     local = "dW = zeros with dz_b (w) added at the bag's indices"
     forward = aten._embedding_bag.default
+    overloads = (aten._embedding_bag_forward_only.default,)
 
     @staticmethod
     def backward(

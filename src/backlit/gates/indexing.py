@@ -183,16 +183,11 @@ _LINES = (
 
 def _unique(r: Draw, shape, dim, index):
     """Indices that name each element of a line at most once."""
-    n = shape[dim] if shape else 1
-    keys = r(*index[:-1], 1, n) if index else r(1)
-    ranks = torch.rand(keys.shape, generator=r.generator).argsort(-1)
-    k = index[dim] if index else 1
-    others = [m for i, m in enumerate(index) if i != dim % max(len(index), 1)]
-    return (
-        ranks.reshape(-1)[:1].reshape(())
-        if not index
-        else (torch.rand((*others, n), generator=r.generator).argsort(-1)[..., :k].movedim(-1, dim))
-    )
+    if not index:
+        return torch.tensor(0)
+    others = [m for i, m in enumerate(index) if i != dim % len(index)]
+    order = torch.rand((*others, shape[dim]), generator=r.generator).argsort(-1)
+    return order[..., : index[dim]].movedim(-1, dim)
 
 
 _ONCE = tuple((s, d, tuple(min(a, b) for a, b in zip(i, s, strict=True))) for s, d, i in _LINES)
@@ -302,24 +297,68 @@ class ScatterReduce(Gate):
             won = (source == take(z)).to(dz.dtype)
             share = dz / aten.scatter_add.default(untouched(mine), dim, index, won).clamp_min(1)
             return lambda: untouched(mine * share), None, None, lambda: fit(won * take(share))
-        # The product without one factor; a zero among the factors would divide 0 by 0, so the
-        # quotient is taken with that factor replaced by 1.
-        return (
-            lambda: untouched(dz * (z / x)),
-            None,
-            None,
-            lambda: fit(take(dz * z) / source),
-        )
+        # The product without one factor: a factor that is 0 is replaced by 1 instead of divided
+        # out; behind two zeros nothing is left.
+        how = {"include_self": include_self}
+        filled = x.masked_fill(x == 0, 1)
+        zero = source == 0
+        zeros = aten.new_zeros.default(dz, list(x.shape))
+        alone = zero & (take(aten.scatter_add.default(zeros, dim, index, zero.to(dz.dtype))) == 1)
+
+        def to_x():
+            others = aten.scatter_reduce.two(filled, dim, index, source, "prod", **how)
+            return untouched(dz * (others / filled))
+
+        def to_source():
+            without = source.masked_fill(alone, 1)
+            at_zero = aten.scatter_reduce.two(x, dim, index, without, "prod", **how)
+            divided = take(dz * z) / source.masked_fill(zero, 1)
+            return fit(aten.where.self(alone, take(dz * at_zero), divided))
+
+        return to_x, None, None, to_source
 
     @staticmethod
     def samples(r: Draw):
         for reduce in ("sum", "mean", "amax", "amin", "prod"):
-            for shape, dim, index in _LINES[1:6] + _LINES[6:7]:
+            lines = _LINES[1:7] if reduce == "sum" else _LINES[2:5:2]
+            for n, (shape, dim, index) in enumerate(lines):
                 x, i = r.apart(*shape), r.indices(shape[dim], *_clip(index, shape, dim))
                 v = r.apart(*i.shape) + 0.013
-                yield Sample((x, dim, i, v, reduce))
-                yield Sample((x, dim, i, v, reduce), {"include_self": False})
+                yield Sample((x, dim, i, v, reduce), {"include_self": n % 2 == 0})
         yield Sample((r.strided(3, 4), 1, r.indices(4, 3, 2), r.strided(3, 2), "sum"))
+        one_zero = torch.tensor([0.0, 2.0, 0.0]).to(r.dtype)
+        yield Sample((r(3), 0, torch.tensor([0, 0, 2]), one_zero, "prod"), smooth=False)
+        yield Sample((one_zero, 0, torch.tensor([0, 1, 1]), r(3), "prod"), smooth=False)
+
+
+class IndexFill(Gate):
+    """One value written at the given indices of an axis; an index may come twice."""
+
+    formula = "z = value at index, else x"
+    local = "dx = dz, 0 at index, dvalue = Σ dz at index"
+    forward = aten.index_fill.int_Tensor
+    overloads = (aten.index_fill.int_Scalar,)
+
+    @staticmethod
+    def backward(dz, z, x, dim, index, value):
+        def kept():
+            return aten.index_fill.int_Scalar(dz, dim, index, 0)
+
+        return kept, None, None, lambda: (dz - kept()).sum()
+
+    @staticmethod
+    def samples(r: Draw):
+        for shape, dim, n in (
+            ((), 0, 1),
+            ((4,), 0, 2),
+            ((3, 4), 1, 3),
+            ((3, 4), 0, 5),
+            ((2, 3, 4), -2, 2),
+            ((0, 3), 1, 2),
+            ((3, 4), 1, 0),
+        ):
+            yield Sample((r(*shape), dim, r.indices((shape or (1,))[dim], n), r()))
+        yield Sample((r.strided(3, 4), 1, r.indices(4, 3), r()))
 
 
 class MaskedScatter(Gate):
@@ -327,6 +366,7 @@ class MaskedScatter(Gate):
 
     formula = "z = next v if mask else x"
     local = "dx = dz where nothing was put, dv = dz where it was"
+    broadcasts = True
     forward = aten.masked_scatter.default
 
     @staticmethod

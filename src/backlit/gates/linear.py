@@ -168,3 +168,55 @@ class BatchAddMatrixMultiply(Gate):
         yield Sample((r(2, 2, 4), r(2, 2, 3), r(2, 3, 4)), {"beta": 0.5, "alpha": 2.0})
         yield Sample((r(0, 2, 4), r(0, 2, 3), r(0, 3, 4)))
         yield Sample((r.strided(2, 2, 4), r.strided(2, 2, 3), r(2, 4, 3).transpose(1, 2)))
+
+
+class AddMatrixVector(Gate):
+    """Product of a matrix and a vector plus a bias that broadcasts."""
+
+    formula = "z = β c + α A x"
+    local = "dc = β dz, dA = α dz xᵀ, dx = α Aᵀ dz"
+    broadcasts = True
+    forward = aten.addmv.default
+
+    @staticmethod
+    def backward(dz, z, c, a, x, beta=1, alpha=1):
+        scaled = dz if alpha == 1 else dz * alpha
+        return (
+            dz if beta == 1 else (lambda: dz * beta),
+            lambda: scaled.unsqueeze(1) * x,
+            lambda: a.t().mv(scaled),
+        )
+
+    @staticmethod
+    def samples(r: Draw):
+        for c, n, k in (((), 2, 3), ((1,), 3, 2), ((2,), 2, 3), ((4,), 4, 4), ((1,), 1, 1)):
+            yield Sample((r(*c), r(n, k), r(k)))
+        yield Sample((r(2), r(2, 3), r(3)), {"beta": 0.5, "alpha": 2.0})
+        yield Sample((r(0), r(0, 3), r(3)))
+        yield Sample((r.strided(2), r.strided(2, 3), r(3)))
+
+
+class AddBatchMatrixMultiply(Gate):
+    """Products of matrices summed over the batch, plus a bias that broadcasts."""
+
+    formula = "Z = β C + α Σᵦ Aᵦ Bᵦ"
+    local = "dC = β dZ, dAᵦ = α dZ Bᵦᵀ, dBᵦ = α Aᵦᵀ dZ"
+    broadcasts = True
+    forward = aten.addbmm.default
+
+    @staticmethod
+    def backward(dz, z, c, a, b, beta=1, alpha=1):
+        each = (dz if alpha == 1 else dz * alpha).expand(a.shape[0], *dz.shape)
+        return (
+            dz if beta == 1 else (lambda: dz * beta),
+            lambda: each.bmm(b.transpose(1, 2)),
+            lambda: a.transpose(1, 2).bmm(each),
+        )
+
+    @staticmethod
+    def samples(r: Draw):
+        for bias in ((4,), (1, 4), (2, 1), (2, 4), ()):
+            yield Sample((r(*bias), r(2, 2, 3), r(2, 3, 4)))
+        yield Sample((r(4), r(2, 2, 3), r(2, 3, 4)), {"beta": 0.5, "alpha": 2.0})
+        yield Sample((r(4), r(2, 0, 3), r(2, 3, 4)))
+        yield Sample((r.strided(2, 4), r.strided(2, 2, 3), r(2, 4, 3).transpose(1, 2)))

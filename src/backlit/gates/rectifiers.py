@@ -13,12 +13,17 @@ _SELU_ALPHA, _SELU_SCALE = 1.6732632423543772, 1.0507009873554805
 
 
 def _pieces(*bounds: float, rest: tuple = (), kink: float = 0.0):
-    """Samples within each piece, and one at a kink."""
+    """Samples within each piece, all shapes in the first one, and one at a kink."""
 
     def draw(r: Draw):
-        for low, high in pairwise(bounds):
+        for i, (low, high) in enumerate(pairwise(bounds)):
             gap = 0.05 * (high - low)
-            yield from unary(low + gap, high - gap, *rest)(r)
+            inside = {"low": low + gap, "high": high - gap}
+            if i == 0:
+                yield from unary(*inside.values(), *rest)(r)
+            else:
+                yield Sample((r(5, **inside), *rest))
+                yield Sample((r.strided(3, 4, **inside), *rest))
         yield Sample((r(3) * 0 + kink, *rest), smooth=False)
 
     return draw
@@ -44,7 +49,7 @@ class ELU(Gate):
     @staticmethod
     def samples(r: Draw):
         yield from _pieces(-2.0, 0.0, 2.0)(r)
-        yield from unary(-2.0, -0.1, 0.7, 1.3, 0.5)(r)
+        yield Sample((r(3, 4, high=-0.1), 0.7, 1.3, 0.5))
 
 
 class SELU(Gate):
@@ -75,7 +80,7 @@ class CELU(Gate):
     @staticmethod
     def samples(r: Draw):
         yield from _pieces(-2.0, 0.0, 2.0)(r)
-        yield from unary(-2.0, -0.1, 0.5)(r)
+        yield Sample((r(3, 4, high=-0.1), 0.5))
 
 
 class PReLU(Gate):
@@ -113,7 +118,7 @@ class HardTanh(Gate):
     @staticmethod
     def samples(r: Draw):
         yield from _pieces(-3.0, -1.0, 1.0, 3.0, kink=1.0)(r)
-        yield from unary(0.3, 5.7, 0.0, 6.0)(r)
+        yield Sample((r(3, 4, low=0.3, high=5.7), 0.0, 6.0))
 
 
 class HardSigmoid(Gate):

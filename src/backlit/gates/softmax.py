@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from backlit.gates.base import Gate, aten
 from backlit.gates.samples import Draw, Sample
 
@@ -37,6 +39,26 @@ class Softmax(Gate):
         return e / e.sum(dim, keepdim=True)
 
     samples = _samples
+
+
+class SafeSoftmax(Gate):
+    """Softmax that gives zeros where every score is -∞ (a fully masked row of attention)."""
+
+    formula = "zᵢ = e^xᵢ / Σ e^xⱼ, 0 if all xⱼ = −∞"
+    local = "dx = z (dz − Σ dz z)"
+    forward = aten._safe_softmax.default
+
+    @staticmethod
+    def backward(dz, z, x, dim, dtype=None):
+        return (lambda: z * (dz - (dz * z).sum(dim, keepdim=True)),)
+
+    @staticmethod
+    def samples(r: Draw):
+        for sample in _samples(r):
+            yield Sample(sample.args[:2])
+        masked = r(3, 4).masked_fill(r.mask(3, 4), -math.inf)
+        masked[1] = -math.inf
+        yield Sample((masked, 1), smooth=False)
 
 
 class LogSoftmax(Gate):

@@ -1,4 +1,4 @@
-"""Further functions of one or two wires: other bases, remainders, blends."""
+"""Further functions of one or two wires: logarithms of other bases, remainders, bounds."""
 
 from __future__ import annotations
 
@@ -92,6 +92,32 @@ class ErrorFunctionScaled(Gate):
         return (lambda: dz * (2 * x * z - 1.1283791670955126),)
 
     samples = unary()
+
+
+class LogarithmOfNormal(Gate):
+    """Logarithm of the normal distribution function, exact far below 0."""
+
+    formula = "z = ln Φ(x)"
+    local = "∂z/∂x = φ(x) / Φ(x)"
+    forward = aten.special_log_ndtr.default
+
+    @staticmethod
+    def backward(dz, z, x):
+        # φ/Φ by the scaled complement, which neither under- nor overflows where φ and Φ vanish;
+        # that grows without bound above 0, where the plain quotient serves
+        def rule():
+            below, above = x.clamp_max(0), x.clamp_min(0)
+            low = 0.7978845608028654 / aten.special_erfcx.default(below * -0.7071067811865476)
+            phi = (above * above * -0.5).exp() * 0.7978845608028654
+            high = phi / (1 + (above * 0.7071067811865476).erf())
+            return dz * aten.where.self(x < 0, low, high)
+
+        return (rule,)
+
+    @staticmethod
+    def samples(r: Draw):
+        yield from unary(-3.0, 3.0)(r)
+        yield Sample((r(3, 4, low=-9.0, high=-3.0),))
 
 
 class LogarithmOfGamma(Gate):

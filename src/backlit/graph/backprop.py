@@ -17,7 +17,7 @@ from torch.fx.node import map_arg
 
 from backlit.errors import GateError
 from backlit.gates import aten, gate_of, sum_to
-from backlit.graph.origin import origin_of, remember_gradient, stamp
+from backlit.graph.origin import origin_of, remember_gradient, stamp, traced_name
 
 Values = dict[Node, Any]
 
@@ -70,7 +70,11 @@ def reached_from(gm: GraphModule, wanted: Iterable[Node]) -> set[Node]:
 
 
 def backward(
-    gm: GraphModule, values: Values, seeds: Mapping[Node, Tensor], wanted: Iterable[Node]
+    gm: GraphModule,
+    values: Values,
+    seeds: Mapping[Node, Tensor],
+    wanted: Iterable[Node],
+    told: Callable[[Node], None] | None = None,
 ) -> dict[Node, Any]:
     """Runs the gates in reverse, applying each one's rule and summing where wires fork.
 
@@ -78,6 +82,7 @@ def backward(
         values: the value on every wire, from `forward`.
         seeds: gradient of the loss with respect to the outputs it depends on.
         wanted: the wires whose gradient is asked for; only what leads to them is computed.
+        told: called with each gate as soon as its rule has run.
     Returns: the gradient on every wire it reached; a wire that is missing is disconnected.
     Raises: GateError for a gate without a rule that a gradient would have to pass.
     """
@@ -100,7 +105,8 @@ def backward(
         if dz is None or node not in live or node.op != "call_function":
             continue
         origin = origin_of(node)
-        with stamp(replace(origin, role="backward", of=node.name)):
+        name = traced_name(values[node]) or node.name
+        with stamp(replace(origin, role="backward", of=name)):
             if node.target is operator.getitem:
                 many, index = node.args
                 parts = grads.setdefault(many, [None] * len(values[many]))
@@ -119,6 +125,8 @@ def backward(
                 rule = rule[: len(wires)]
             for wire, grad in zip(wires, rule, strict=False):
                 give(wire, grad, gate, node)
+        if told is not None:
+            told(node)
     return grads
 
 

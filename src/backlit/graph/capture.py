@@ -4,25 +4,26 @@ from __future__ import annotations
 
 import inspect
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.export.graph_signature import InputKind, OutputKind
-from torch.fx import GraphModule
+from torch.export.graph_signature import InputKind, OutputKind, OutputSpec
+from torch.fx import GraphModule, Node
 from torch.utils._pytree import tree_flatten, tree_map
 
 from backlit.errors import CaptureError
 from backlit.gates.base import aten
+from backlit.gates.user import REPLACED
 from backlit.graph.backprop import output_wires, placeholders
+from backlit.graph.composites import COMPOSITES
 from backlit.graph.graph import Graph, Input
 from backlit.graph.level import at_level
 from backlit.graph.noise import externalise
 from backlit.graph.origin import from_export
 from backlit.graph.parity import verify
-from backlit.graph.recurrent import UNROLLED
 from backlit.graph.trace import decompositions
 
 
@@ -51,7 +52,8 @@ def capture(
     module, function = _as_module(target)
     if function is not None:
         args, kwargs = tree_map(_float_to_tensor, (args, kwargs))
-    signature = inspect.signature(function or module.forward)
+    args, kwargs = _apart(args, kwargs)
+    signature = _signature(function or module.forward)
     exported = _export(module, args, kwargs)
     gm = exported.graph_module
     signature_of = exported.graph_signature
@@ -84,10 +86,11 @@ def capture(
     new_buffers = tuple(
         spec.target for spec in signature_of.output_specs if spec.kind == OutputKind.BUFFER_MUTATION
     )
-    _flatten_output(gm)
+    _flatten_output(gm, signature_of.output_specs)
     for node in gm.graph.nodes:
         if node.op == "call_function":
             node.meta["origin"] = from_export(node)
+            _refuse_unknown(node)
     graph = Graph(
         gm=gm,
         inputs=tuple(inputs),
@@ -133,6 +136,27 @@ def _as_module(target: Any) -> tuple[nn.Module, Callable[..., Any] | None]:
     return wrapper, target
 
 
+def _apart(args: Any, kwargs: Any) -> tuple[Any, Any]:
+    """Copies of tensors given more than once (self-attention): an export would join the inputs."""
+    seen: set[int] = set()
+
+    def own(leaf: Any) -> Any:
+        if not isinstance(leaf, Tensor) or id(leaf) not in seen:
+            seen.add(id(leaf))
+            return leaf
+        return leaf.detach().clone()
+
+    return tree_map(own, (args, kwargs))
+
+
+def _signature(function: Callable[..., Any]) -> inspect.Signature:
+    """The function's signature; PyTorch's own built-in functions show none."""
+    try:
+        return inspect.signature(function)
+    except ValueError:
+        return inspect.signature(lambda *inputs, **named: None)
+
+
 def _float_to_tensor(leaf: Any) -> Any:
     return torch.tensor(leaf) if isinstance(leaf, float) else leaf
 
@@ -162,7 +186,7 @@ def _leaf_names(base: str, value: Any) -> list[str]:
 
 def _export(module: nn.Module, args: Any, kwargs: Any) -> torch.export.ExportedProgram:
     """torch.export with stop-gradients kept and only what has no gate decomposed."""
-    with _export_warnings(), _no_custom_autograd():
+    with _export_warnings(), _no_custom_autograd(), _no_packing():
         try:
             program = torch.export.export(module, tuple(args), dict(kwargs), strict=False)
         except CaptureError:
@@ -174,8 +198,10 @@ def _export(module: nn.Module, args: Any, kwargs: Any) -> torch.export.ExportedP
         for operator in list(table):
             if operator not in decompositions():
                 del table[operator]
-        table.update(UNROLLED)
-        return program.run_decompositions(table)
+        table.update(COMPOSITES)
+        program = program.run_decompositions(table)
+        _drop_assertions(program.graph_module)
+        return program
 
 
 @contextmanager
@@ -188,10 +214,15 @@ def _export_warnings() -> Iterator[None]:
 
 @contextmanager
 def _no_custom_autograd() -> Iterator[None]:
-    """Refuses custom autograd functions: an export traces through and loses their backward."""
+    """Puts users' gates in the place of custom autograd functions and refuses the others.
+
+    An export traces through such a function and loses its backward.
+    """
     original = torch.autograd.Function.__dict__["apply"]
 
     def apply(cls: type, *args: Any, **kwargs: Any) -> Any:
+        if cls in REPLACED:
+            return REPLACED[cls](*args, **kwargs)
         if cls.__module__.split(".")[0] != "torch":
             raise CaptureError(
                 f"expected gates, got the custom autograd.Function {cls.__qualname__}, whose "
@@ -205,6 +236,55 @@ def _no_custom_autograd() -> Iterator[None]:
         yield
     finally:
         torch.autograd.Function.apply = original  # type: ignore[method-assign]
+
+
+@contextmanager
+def _no_packing() -> Iterator[None]:
+    """Refuses packed sequences: how many values a step has would depend on the lengths' values."""
+    vf = torch._VF
+    original = vf._pack_padded_sequence
+
+    def refuse(*args: Any, **kwargs: Any) -> Any:
+        raise CaptureError(
+            "expected sequences of one length, got pack_padded_sequence, whose steps depend on "
+            "the lengths' values; pad the sequences and mask the outputs behind each one's end"
+        )
+
+    vf._pack_padded_sequence = refuse
+    try:
+        yield
+    finally:
+        vf._pack_padded_sequence = original
+
+
+def _refuse_unknown(node: Node) -> None:
+    """Refuses what gates are not written for: shapes that depend on values, complex numbers."""
+    value = node.meta.get("val")
+    if isinstance(value, Tensor) and value.is_complex():
+        raise CaptureError(
+            f"expected real numbers, got complex ones from {node.target} in "
+            f"{from_export(node).where()}; compute such features outside and pass them as an input"
+        )
+    if isinstance(value, Tensor) and any(isinstance(n, torch.SymInt) for n in value.shape):
+        raise CaptureError(
+            f"expected shapes known in advance, got {node.target} in "
+            f"{from_export(node).where()}, whose output's shape depends on values; "
+            "use torch.where or a mask that multiplies"
+        )
+
+
+def _drop_assertions(gm: GraphModule) -> None:
+    """Removes run-time assertions (one_hot leaves some): they compute nothing."""
+    for node in list(gm.graph.nodes):
+        if node.op == "call_function" and node.target in _ASSERTIONS:
+            gm.graph.erase_node(node)
+
+
+_ASSERTIONS = (
+    aten._assert_async.msg,
+    aten._assert_tensor_metadata.default,
+    aten._assert_scalar.default,
+)
 
 
 def _explained(error: Exception, module: nn.Module) -> CaptureError:
@@ -244,8 +324,16 @@ def _keep_stop_gradients(gm: GraphModule) -> None:
     gm.recompile()
 
 
-def _flatten_output(gm: GraphModule) -> None:
+def _flatten_output(gm: GraphModule, specs: Sequence[OutputSpec]) -> None:
+    """One flat tuple out, without the inputs that forward wrote in place: they stay as they are."""
+    for spec in specs:
+        if spec.kind == OutputKind.PARAMETER_MUTATION:
+            raise CaptureError(
+                f"expected parameters that forward leaves alone, got a write to '{spec.target}' "
+                "(max_norm of an embedding does that); do it between steps instead"
+            )
     output = next(iter(reversed(gm.graph.nodes)))
-    output.args = (tuple(output_wires(gm)),)
+    kept = zip(output_wires(gm), specs, strict=True)
+    output.args = (tuple(w for w, spec in kept if spec.kind != OutputKind.USER_INPUT_MUTATION),)
     gm.graph.eliminate_dead_code()
     gm.recompile()

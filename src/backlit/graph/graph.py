@@ -17,6 +17,7 @@ from backlit.gates import Gate, gate_of
 from backlit.graph import backprop
 from backlit.graph.noise import Noise, generator_for
 from backlit.graph.origin import Origin, origin_of
+from backlit.graph.show.shown import Shown
 from backlit.graph.trace import trace
 
 
@@ -88,7 +89,7 @@ class Watched:
 
 
 @dataclass
-class Graph:
+class Graph(Shown):
     """A computation as gates in topological order.
 
     Attributes:
@@ -304,11 +305,6 @@ class Graph:
 
     def __len__(self) -> int:
         return len(self.gates)
-
-    def __str__(self) -> str:
-        from backlit.graph.table import table
-
-        return table(self)
 
 
 def _shape(value: Any) -> str:

@@ -164,7 +164,8 @@ def _permutation(node: Node, wire: Callable[..., Node], gate: Callable[..., Node
 
 
 def _leaky(node: Node, wire: Callable[..., Node], gate: Callable[..., Node]) -> Any:
-    x, _, lower, upper, training = (*node.args, *(0.125, 1 / 3, False)[len(node.args) - 2 :])[:5]
+    given: Any = node.args
+    x, _, lower, upper, training = (*given, *(0.125, 1 / 3, False)[len(given) - 2 :])[:5]
     if training:
         u = wire(node, "uniform", x.meta["val"])
         slope = gate(aten.add.Tensor, gate(aten.mul.Tensor, u, upper - lower), lower)

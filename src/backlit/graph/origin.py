@@ -6,6 +6,7 @@ Every node of a graph carries an `Origin` in ``node.meta["origin"]``. While a gr
 
 from __future__ import annotations
 
+import operator
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,7 +23,7 @@ _FRAME = re.compile(
     r'File "(?P<file>[^"]+)", line (?P<line>\d+), in (?P<where>.*)\n\s*(?P<code>.*)'
 )
 _TORCH = str(Path(torch.__file__).parent)
-_OURS = str(Path(__file__).parent.parent)
+_CAPTURE = str(Path(__file__).parent)
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,7 @@ def from_export(node: Node) -> Origin:
         module, kind = path, kind.rsplit(".", 1)[-1]
     file, line, code = "", "", ""
     for found in _FRAME.finditer(node.meta.get("stack_trace") or ""):
-        inside = found["file"].startswith((_TORCH, _OURS, "<"))
+        inside = found["file"].startswith((_TORCH, _CAPTURE, "<"))
         if not inside:
             file, line, code = found["file"], found["line"], found["code"].strip()
     return Origin(module, kind, f"{Path(file).name}:{line}" if file else "", code)
@@ -82,6 +83,20 @@ def remember_gradient(value: Tensor, grad: Tensor) -> None:
     nodes = [wire.proxy.node for wire in wires if wire is not None]
     if len(nodes) == 2:
         nodes[0].meta["gradient"] = nodes[1].name
+
+
+def traced_name(value: Any) -> str:
+    """While tracing, the name of the gate whose output `value` is; else empty."""
+    mode = get_proxy_mode()
+    if isinstance(value, (tuple, list)):
+        value = next((part for part in value if isinstance(part, Tensor)), None)
+    if mode is None or not isinstance(value, Tensor):
+        return ""
+    wire = get_proxy_slot(value, mode.tracer, None)
+    if wire is None:
+        return ""
+    node = wire.proxy.node
+    return node.args[0].name if node.target is operator.getitem else node.name
 
 
 def _last_traced() -> Node | None:

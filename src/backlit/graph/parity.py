@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils._pytree import tree_flatten, tree_map
 
-from backlit.errors import ParityError
+from backlit.errors import CaptureError, ParityError
 from backlit.graph import backprop
 from backlit.graph.graph import Graph
 from backlit.graph.origin import origin_of
@@ -126,7 +126,19 @@ def _eager(graph: Graph, module: nn.Module, args: Any, kwargs: Any) -> tuple[Any
     args, kwargs = tree_map(fresh, (args, kwargs))
     with torch.random.fork_rng(devices=[]), torch.enable_grad():
         torch.manual_seed(SEED)
-        result = torch.func.functional_call(module, state, tuple(args), dict(kwargs))
+        # A copy of each input: the first layer may write in place, which PyTorch forbids on leaves.
+        passed_args, passed_kwargs = tree_map(_copied, (args, kwargs))
+        try:
+            result = torch.func.functional_call(
+                module, state, tuple(passed_args), dict(passed_kwargs)
+            )
+        except RuntimeError as error:
+            if "is not differentiable with respect to argument" not in str(error):
+                raise
+            raise CaptureError(
+                f"expected inputs that PyTorch differentiates, got: {str(error).splitlines()[0]}; "
+                "close over that tensor instead of passing it"
+            ) from error
         outputs = tree_flatten(result)[0]
         generator = torch.Generator().manual_seed(SEED)
         cotangents = [
@@ -154,6 +166,10 @@ def _eager(graph: Graph, module: nn.Module, args: Any, kwargs: Any) -> tuple[Any
             )
     grads = dict(zip(asked, found, strict=True))
     return [o.detach() if isinstance(o, Tensor) else o for o in outputs], state, grads, cotangents
+
+
+def _copied(leaf: Any) -> Any:
+    return leaf.clone() if isinstance(leaf, Tensor) else leaf
 
 
 def _some(grad: Tensor | None) -> bool:

@@ -72,6 +72,8 @@ def _direction(
 
 
 def _layers(
+    step: Callable[..., State],
+    projected: bool,
     x: Tensor,
     initial: Sequence[Tensor],
     params: Sequence[Tensor],
@@ -81,8 +83,6 @@ def _layers(
     train: bool,
     bidirectional: bool,
     batch_first: bool,
-    step: Callable[..., State],
-    projected: bool = False,
 ) -> tuple[Tensor, ...]:
     """All layers: outputs, then the last states, each (layers · directions, N, H)."""
     x = x.transpose(0, 1) if batch_first else x
@@ -115,12 +115,12 @@ def _layers(
 def lstm(x: Tensor, hx: Sequence[Tensor], params: Sequence[Tensor], *settings: Any) -> Any:
     """As aten.lstm.input: outputs, last h, last c; with projections h is shorter than c."""
     projected = hx[0].shape[2] != hx[1].shape[2]
-    return _layers(x, hx, params, *settings, step=lstm_step, projected=projected)
+    return _layers(lstm_step, projected, x, hx, params, *settings)
 
 
 def _single(step: Step) -> Callable[..., Any]:
     def unrolled(x: Tensor, hx: Tensor, params: Sequence[Tensor], *settings: Any) -> Any:
-        return _layers(x, [hx], params, *settings, step=step)
+        return _layers(step, False, x, [hx], params, *settings)
 
     return unrolled
 

@@ -3,17 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.fx import GraphModule
+from torch.func import functionalize
+from torch.fx import GraphModule, Node
 from torch.fx.experimental.proxy_tensor import make_fx
 from torch.utils._pytree import TreeSpec, tree_flatten
 
-from backlit.gates import REGISTRY
-from backlit.graph.recurrent import UNROLLED
+from backlit.gates import REGISTRY, aten
+from backlit.graph.backprop import forward
+from backlit.graph.composites import COMPOSITES
+
+# Views written in place that `functionalize` leaves (matmul of a vector ends in one): the graph
+# goes on from their result, so the plain view says the same.
+_IN_PLACE_VIEWS = {
+    aten.squeeze_.dim: aten.squeeze.dim,
+    aten.squeeze_.default: aten.squeeze.default,
+    aten.unsqueeze_.default: aten.unsqueeze.default,
+    aten.transpose_.default: aten.transpose.int,
+    aten.t_.default: aten.t.default,
+}
 
 
 @cache
@@ -25,7 +37,7 @@ def decompositions() -> dict[Any, Any]:
     stay in any case, or stop-gradients would vanish without a warning.
     """
     table = dict(torch.export.default_decompositions().items())
-    return {op: rule for op, rule in table.items() if op not in REGISTRY} | UNROLLED
+    return {op: rule for op, rule in table.items() if op not in REGISTRY} | COMPOSITES
 
 
 def trace(
@@ -47,11 +59,30 @@ def trace(
         spec.append(tree)
         return tuple(leaves)
 
-    with torch.no_grad():
-        gm = make_fx(flat, decomposition_table=decompositions(), tracing_mode="fake")(*inputs)
+    gm = _make(flat, inputs)
+    if any(_writes(node) for node in gm.graph.nodes):
+        # PyTorch's own decompositions may write in place, even through views (circular padding);
+        # a gate has no side effects, so the graph is traced once more with each write a value.
+        gm = _make(functionalize(partial(_outputs, gm), remove="mutations"), inputs)
+        for node in gm.graph.nodes:
+            node.target = _IN_PLACE_VIEWS.get(node.target, node.target)
     gm.graph.eliminate_dead_code()
     for node, name in zip(list(gm.graph.nodes), names, strict=False):
         node._rename(name.replace(".", "_"))
         node.target = node.name
     gm.recompile()
     return gm, spec[-1]
+
+
+@torch.no_grad()
+def _make(function: Callable[..., Any], inputs: Sequence[Tensor]) -> GraphModule:
+    return make_fx(function, decomposition_table=decompositions(), tracing_mode="fake")(*inputs)
+
+
+def _writes(node: Node) -> bool:
+    schema = getattr(node.target, "_schema", None)
+    return node.op == "call_function" and schema is not None and schema.is_mutable
+
+
+def _outputs(gm: GraphModule, *inputs: Tensor) -> Any:
+    return forward(gm, inputs)[0]

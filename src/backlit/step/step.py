@@ -6,18 +6,22 @@ place. All three ways run the same gates.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn import Parameter
 
 from backlit.errors import BacklitError
 from backlit.gates.base import aten
 from backlit.graph import backprop
-from backlit.graph.graph import GateCall, Watched
+from backlit.graph.graph import GateCall, Input, Watched
 from backlit.graph.noise import Noise, generator_for
 from backlit.graph.origin import origin_of
+from backlit.graph.show import Shown, Times
+from backlit.graph.show.timing import time_forward
 from backlit.graph.trace import trace
 from backlit.lower import compile_graph, compiler_available
 
@@ -26,7 +30,7 @@ StepFunction = Callable[[Tensors, Tensors, Tensors, Tensors], tuple[Tensors, Ten
 MODES = ("watched", "plain", "compiled")
 
 
-class Step:
+class Step(Shown):
     """A training step, traced once for fixed shapes.
 
     Args:
@@ -87,6 +91,17 @@ class Step:
     def gates(self) -> list[GateCall]:
         """Every gate of the step in topological order."""
         return [GateCall(node) for node in self.gm.graph.nodes if node.op == "call_function"]
+
+    @property
+    def inputs(self) -> tuple[Input, ...]:
+        """What each placeholder of `gm` is, in order: state, batch, noise, rates."""
+
+        def kind(name: str) -> str:
+            if name in self.state:
+                return "parameter" if isinstance(self.state[name], Parameter) else "state"
+            return "noise" if name in self.noise else "rate" if name in self._rates else "input"
+
+        return tuple(Input(name, kind(name), self.noise.get(name)) for name in self.names)
 
     def prepare(self, mode: str, batch: Tensors) -> str:
         """Chooses how `run` runs; returns the mode really used.
@@ -156,7 +171,6 @@ class Step:
 
         The state is left as it was. Returns None where every gate stays finite.
         """
-        before = {name: tensor.detach().clone() for name, tensor in self.state.items()}
         found: list[str] = []
 
         def look(node: Any, value: Any) -> None:
@@ -170,9 +184,32 @@ class Step:
                         found.append(f"gate '{node.name}' of {origin.where()}{phase}")
                         return
 
-        try:
+        with self._state_kept():
             self.watch(batch, seed, index, look)
+        return found[0] if found else None
+
+    @torch.no_grad()
+    def times(self, batch: Tensors, seed: int = 0, index: int = 0, repeats: int = 3) -> Times:
+        """Measures the step gate by gate, the state left as it was.
+
+        Returns: each gate's seconds; a forward gate's backward time is that of the gates its
+            rule made.
+        """
+        with self._state_kept():
+            inputs = self._inputs(batch, seed, index)
+            forward = time_forward(self.gm, inputs, repeats)
+        backward: dict[str, float] = {}
+        for gate in self.gates:
+            if gate.origin.role == "backward" and gate.origin.of:
+                of = gate.origin.of
+                backward[of] = backward.get(of, 0.0) + forward[gate.name]
+        return Times(forward, backward)
+
+    @contextmanager
+    def _state_kept(self) -> Iterator[None]:
+        before = {name: tensor.detach().clone() for name, tensor in self.state.items()}
+        try:
+            yield
         finally:
             for name, tensor in self.state.items():
                 tensor.detach().copy_(before[name])
-        return found[0] if found else None

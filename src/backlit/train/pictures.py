@@ -30,8 +30,11 @@ class Pictures(Protocol):
     def batch(self, indices: np.ndarray) -> Tensor: ...
 
 
+_CELL_PX = 96  # small pictures are enlarged, in whole steps, to about this edge
+
+
 def write_picture(path: Path, pictures: Tensor) -> None:
-    """Write pictures as one PNG, in a grid as square as may be.
+    """Write pictures as one PNG, in a grid as square as may be, small ones enlarged.
 
     Args:
         path: the file, written whole or not at all.
@@ -43,5 +46,6 @@ def write_picture(path: Path, pictures: Tensor) -> None:
     bytes_ = pictures.detach().clamp(-1, 1).add(1).mul(127.5).round().to("cpu", torch.uint8)
     array = bytes_.permute(0, 2, 3, 1).contiguous().numpy()  # (N, H, W, C)
     buffer = io.BytesIO()
-    grid(array, math.ceil(math.sqrt(len(array)))).save(buffer, "PNG")
+    scale = max(1, _CELL_PX // max(array.shape[1:3]))
+    grid(array, math.ceil(math.sqrt(len(array))), scale).save(buffer, "PNG")
     write_whole(path, buffer.getvalue(), "picture")
