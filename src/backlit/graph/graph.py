@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.fx import GraphModule, Node
 from torch.utils._pytree import TreeSpec, tree_flatten, tree_unflatten
 
-from backlit.errors import BacklitError, GateError
+from backlit.errors import BacklitError, CaptureError, GateError
 from backlit.gates import Gate, gate_of
 from backlit.graph import backprop
 from backlit.graph.noise import Noise, generator_for
@@ -299,6 +299,18 @@ class Graph(Shown):
             self.example,
             self.signature,
         )
+
+    def train(self, mode: bool = True) -> Graph:
+        """Not a graph's to change: raises CaptureError that says to capture again."""
+        raise CaptureError(
+            "expected the mode to be set before capture, got train() or eval() on a graph, in "
+            "which dropout and batch norm are fixed; call module.train() or module.eval() and "
+            "capture it again (one graph for each mode)"
+        )
+
+    def eval(self) -> Graph:
+        """As `train`."""
+        return self.train(False)
 
     def __iter__(self) -> Iterator[GateCall]:
         return iter(self.gates)
