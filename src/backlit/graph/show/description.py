@@ -81,9 +81,7 @@ def describe(
         )
         for node in outside
     )
-    sizes = {
-        wire.name: math.prod(wire.shape or ()) for wire in inputs if wire.kind == "parameter"
-    }
+    sizes = {wire.name: math.prod(wire.shape or ()) for wire in inputs if wire.kind == "parameter"}
     read = {
         node.name: {n.name: sizes[n.name] for n in node.all_input_nodes if n.name in sizes}
         for node, gate in zip(calls, gates, strict=True)
@@ -323,5 +321,3 @@ def _depth(gates: Sequence[GateInfo], groups: Sequence[Group]) -> Iterable[Depth
             yield DepthCell(strip, path or last.kind, group.name, last.name, norm, log)
 
     return visit(groups[0], groups[0].label, "")
-
-

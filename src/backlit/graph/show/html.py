@@ -58,9 +58,7 @@ def compact(d: Description) -> dict[str, Any]:
     ends = {x.name: i for i, x in enumerate([*d.gates, *d.inputs])}
     items = ends | {group.name: -1 - i for i, group in enumerate(d.groups)}
     kinds: dict[tuple[str, ...], int] = {}
-    rows = [
-        kinds.setdefault((g.kind, g.operator, g.formula, g.local), len(kinds)) for g in d.gates
-    ]
+    rows = [kinds.setdefault((g.kind, g.operator, g.formula, g.local), len(kinds)) for g in d.gates]
     columns: dict[str, list[Any]] = {
         "name": [g.name for g in d.gates],
         "kind": rows,

@@ -216,7 +216,11 @@ def _stats(stats: Stats | None) -> str:
     if stats is None or stats.count == 1:
         return _value(stats)
     span = f"({number(stats.minimum)} … {number(stats.maximum)})"
-    parts = [f"mean {number(stats.mean)} {span}", f"norm {number(stats.norm)}", f"zeros {stats.zeros:.0%}"]
+    parts = [
+        f"mean {number(stats.mean)} {span}",
+        f"norm {number(stats.norm)}",
+        f"zeros {stats.zeros:.0%}",
+    ]
     if stats.saturated is not None:
         parts.append(f"saturated {stats.saturated:.0%}")
     if stats.nonfinite:

@@ -84,9 +84,7 @@ def watch(graph: Any, *args: Any, seed: int = 0, **kwargs: Any) -> tuple[dict[st
 
 
 @torch.no_grad()
-def time_forward(
-    gm: GraphModule, inputs: Sequence[Any], repeats: int = 3
-) -> dict[str, float]:
+def time_forward(gm: GraphModule, inputs: Sequence[Any], repeats: int = 3) -> dict[str, float]:
     """Measures a flat graph's forward pass gate by gate; each gate keeps its least time."""
     clock = _Clock()
     for _ in range(repeats):
