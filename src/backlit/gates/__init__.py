@@ -15,6 +15,7 @@ import types
 from collections.abc import Iterator
 
 from backlit.gates.base import REGISTRY, Constant, Gate, aten, gate_of, sum_to
+from backlit.gates.user import forget, gate
 
 FAMILIES = (
     "arithmetic",
@@ -30,6 +31,7 @@ FAMILIES = (
     "pooling",
     "adaptive_pooling",
     "indexing",
+    "scattering",
     "embedding",
     "ordering",
     "cumulative",
@@ -42,6 +44,7 @@ FAMILIES = (
     "smooth_activations",
     "trigonometric",
     "special",
+    "bounds",
     "solving",
 )
 
@@ -61,4 +64,14 @@ class _Library(types.ModuleType):
 
 sys.modules[__name__].__class__ = _Library
 
-__all__ = ["FAMILIES", "REGISTRY", "Constant", "Gate", "aten", "gate_of", "sum_to"]
+__all__ = [
+    "FAMILIES",
+    "REGISTRY",
+    "Constant",
+    "Gate",
+    "aten",
+    "forget",
+    "gate",
+    "gate_of",
+    "sum_to",
+]
