@@ -71,7 +71,7 @@ def _box(box: Box) -> str:
 
 
 def _numbers(line: Line) -> str:
-    (x, y), x_ = line.points[0], line.points[0][0] + 6
-    value = f'<text class="value halo" x="{x_:g}" y="{y - 6:g}">{escape(line.value)}</text>'
-    gradient = f'<text class="gradient halo" x="{x_:g}" y="{y + 17:g}">{escape(line.gradient)}'
+    x, y = line.points[0]
+    value = f'<text class="value halo" x="{x + 6:g}" y="{y - 6:g}">{escape(line.value)}</text>'
+    gradient = f'<text class="gradient halo" x="{x + 6:g}" y="{y + 17:g}">{escape(line.gradient)}'
     return (value if line.value else "") + (f"{gradient}</text>" if line.gradient else "")

@@ -25,7 +25,7 @@ def text(d: Description, width: int | None = None) -> str:
 
 def table(d: Description, width: int | None = None) -> str:
     """Every gate in a row: inputs, shape, value, local gradient, gradient."""
-    arrays = any(wire.shape for wire in (*d.inputs, *d.gates))
+    arrays = any(w.shape for w in d.inputs) or any(g.shape for g in d.gates)
     rows = [
         _drop_empty(d, arrays, [w.label, w.kind, "", _shape(w.shape), _value(w.value)])
         + _numbers(d, "", w.gradient)

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import count
-from typing import Union
 
 from backlit.graph.show.model import GateInfo, Group
 
@@ -28,7 +27,7 @@ class _Box:
     repeats: int = 1
 
 
-Item = Union[GateInfo, _Box]
+Item = GateInfo | _Box
 
 
 def tree(
