@@ -2,6 +2,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# Two workers with one thread each: on two cores, two threads each would only wait for each other.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
 STAMP := $(VENV)/.installed
 RUN ?= runs/demo
 
@@ -12,17 +14,17 @@ demo: $(STAMP)
 
 test: $(STAMP)
 	$(BIN)/python tools/check_install.py
-	$(BIN)/python -m pytest
+	$(PYTEST)
 
 test-fast: $(STAMP)
-	$(BIN)/python -m pytest -m "not slow and not opinfo"
+	$(PYTEST) -m "not slow and not opinfo"
 
 check: $(STAMP)
 	$(BIN)/python tools/check_install.py
 	$(BIN)/ruff check src tests bench tools
 	$(BIN)/ruff format --check src tests bench tools
 	$(BIN)/mypy
-	$(BIN)/python -m pytest
+	$(PYTEST)
 
 bench: $(STAMP)
 	$(BIN)/python bench/run.py

@@ -32,7 +32,7 @@ def test_train_and_sample(games: Games, tmp_path: Path, capsys: Output) -> None:
     output = capsys.readouterr().out
     assert f"finished: 6 steps, {Path('runs/demo/final.png')}" in output
     call = games.calls[0]
-    assert call["seed"] == 0 and call["ema"] == 0.99 and call["optimiser_d"].name == "Adam"
+    assert call["seed"] == 0 and call["ema"] == 0.998 and call["optimiser_d"].name == "Adam"
     assert (tmp_path / "runs/demo/final.png").exists()
 
     assert run(["sample", "runs/demo", "--n", "9", "--seed", "3", "--out", "nine.png"]) == 0

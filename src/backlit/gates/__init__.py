@@ -31,6 +31,7 @@ FAMILIES = (
     "pooling",
     "adaptive_pooling",
     "indexing",
+    "scattering",
     "embedding",
     "ordering",
     "cumulative",
@@ -43,6 +44,7 @@ FAMILIES = (
     "smooth_activations",
     "trigonometric",
     "special",
+    "bounds",
     "solving",
 )
 

@@ -98,9 +98,9 @@ class Constant(Gate):
 REGISTRY: dict[Any, type[Gate]] = {}
 
 
-def gate_of(operator: Any) -> type[Gate] | None:
-    """The gate that serves an operator, or None."""
-    return REGISTRY.get(operator)
+def gate_of(operator: Any) -> Any:
+    """The gate (a class, or for a whole module an object) that serves an operator, or None."""
+    return operator if isinstance(operator, Gate) else REGISTRY.get(operator)
 
 
 def sum_to(grad: Tensor, shape: torch.Size) -> Tensor:

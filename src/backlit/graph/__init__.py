@@ -3,6 +3,7 @@
 from backlit.graph.capture import capture
 from backlit.graph.check import Point, check
 from backlit.graph.graph import GateCall, Graph, Input, Watched
+from backlit.graph.hessian import hvp
 from backlit.graph.inline import inline
 from backlit.graph.noise import Noise, generator_for
 from backlit.graph.origin import Origin, origin_of, stamp
@@ -22,6 +23,7 @@ __all__ = [
     "capture",
     "check",
     "generator_for",
+    "hvp",
     "inline",
     "origin_of",
     "stamp",

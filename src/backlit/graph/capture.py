@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import inspect
+import io
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr
 from typing import Any
 
 import torch
@@ -16,10 +17,11 @@ from torch.utils._pytree import tree_flatten, tree_map
 
 from backlit.errors import CaptureError
 from backlit.gates.base import aten
-from backlit.gates.user import REPLACED
 from backlit.graph.backprop import output_wires, placeholders
 from backlit.graph.composites import COMPOSITES
 from backlit.graph.graph import Graph, Input
+from backlit.graph.level import at_level
+from backlit.graph.limits import explained, refusals, refuse_unknown, refuse_writes
 from backlit.graph.noise import externalise
 from backlit.graph.origin import from_export
 from backlit.graph.parity import verify
@@ -27,7 +29,11 @@ from backlit.graph.trace import decompositions
 
 
 def capture(
-    target: nn.Module | Callable[..., Any], *args: Any, verdict: bool = True, **kwargs: Any
+    target: nn.Module | Callable[..., Any],
+    *args: Any,
+    level: str = "composite",
+    verdict: bool = True,
+    **kwargs: Any,
 ) -> Graph:
     """Captures a module (in the mode it is in) or a function as a graph of gates.
 
@@ -35,6 +41,9 @@ def capture(
         target: a `torch.nn.Module`, or a function of tensors; modules a function closes over
             count as its sub-modules. Floats given to a function become 0-d inputs.
         args, kwargs: example inputs; the graph keeps their shapes.
+        level: what counts as one gate: ``"gates"`` (elementary ones only), ``"composite"``
+            (sigmoid, a normalisation, ... are one gate) or ``"module"`` (each leaf module is
+            one). Value and gradients are the same.
         verdict: compare forward, buffers and all gradients once with plain PyTorch.
     Returns: the graph, bound to the module's live parameters and buffers.
     Raises: CaptureError for what cannot be captured, with the detour; ParityError where graph
@@ -56,8 +65,11 @@ def capture(
     names = _argument_names(signature, args, kwargs)
     state = {
         **dict(module.named_parameters(remove_duplicate=False)),
-        **dict(module.named_buffers()),
+        **dict(module.named_buffers(remove_duplicate=False)),
     }
+    # Two names of one tensor (tied weights) are one wire: its gradient is the sum of both uses.
+    first_name = {id(tensor): name for name, tensor in reversed(state.items())}
+    wire_of: dict[str, Node] = {}
     user_position = 0
     for node, spec in zip(placeholders(gm), signature_of.input_specs, strict=True):
         if spec.kind == InputKind.USER_INPUT:
@@ -70,8 +82,15 @@ def capture(
             example[name] = leaf.detach()
         elif spec.kind in (InputKind.PARAMETER, InputKind.BUFFER):
             kind = "parameter" if spec.kind == InputKind.PARAMETER else "buffer"
-            inputs.append(Input(spec.target, kind))
-            bindings[spec.target] = state[spec.target]
+            tensor = state[spec.target]
+            name = first_name[id(tensor)]
+            if name in wire_of:
+                node.replace_all_uses_with(wire_of[name])
+                gm.graph.erase_node(node)
+                continue
+            wire_of[name] = node
+            inputs.append(Input(name, kind))
+            bindings[name] = tensor
         else:
             inputs.append(Input(spec.target, "constant"))
             bindings[spec.target] = exported.constants[spec.target]
@@ -82,7 +101,7 @@ def capture(
     for node in gm.graph.nodes:
         if node.op == "call_function":
             node.meta["origin"] = from_export(node)
-            _refuse_unknown(node)
+            refuse_unknown(node)
     graph = Graph(
         gm=gm,
         inputs=tuple(inputs),
@@ -97,7 +116,7 @@ def capture(
         verify(graph, module, args, kwargs)
     noise = externalise(gm)
     graph.inputs += tuple(Input(node.name, "noise", spec) for node, spec in noise)
-    return graph
+    return at_level(graph, level, module)
 
 
 def _as_module(target: Any) -> tuple[nn.Module, Callable[..., Any] | None]:
@@ -178,13 +197,15 @@ def _leaf_names(base: str, value: Any) -> list[str]:
 
 def _export(module: nn.Module, args: Any, kwargs: Any) -> torch.export.ExportedProgram:
     """torch.export with stop-gradients kept and only what has no gate decomposed."""
-    with _export_warnings(), _no_custom_autograd(), _no_packing():
+    with _export_warnings(), refusals():
         try:
-            program = torch.export.export(module, tuple(args), dict(kwargs), strict=False)
+            # (of a failed export it prints the graph so far)
+            with redirect_stderr(io.StringIO()):
+                program = torch.export.export(module, tuple(args), dict(kwargs), strict=False)
         except CaptureError:
             raise
         except Exception as error:
-            raise _explained(error, module) from error
+            raise explained(error, module) from error
         _keep_stop_gradients(program.graph_module)
         table = torch.export.default_decompositions()
         for operator in list(table):
@@ -204,67 +225,6 @@ def _export_warnings() -> Iterator[None]:
         yield
 
 
-@contextmanager
-def _no_custom_autograd() -> Iterator[None]:
-    """Puts users' gates in the place of custom autograd functions and refuses the others.
-
-    An export traces through such a function and loses its backward.
-    """
-    original = torch.autograd.Function.__dict__["apply"]
-
-    def apply(cls: type, *args: Any, **kwargs: Any) -> Any:
-        if cls in REPLACED:
-            return REPLACED[cls](*args, **kwargs)
-        if cls.__module__.split(".")[0] != "torch":
-            raise CaptureError(
-                f"expected gates, got the custom autograd.Function {cls.__qualname__}, whose "
-                "backward a capture would lose; register it as a gate: "
-                f"backlit.gate(YourGate, replaces={cls.__name__})"
-            )
-        return original.__get__(None, cls)(*args, **kwargs)
-
-    torch.autograd.Function.apply = classmethod(apply)  # type: ignore[method-assign,assignment]
-    try:
-        yield
-    finally:
-        torch.autograd.Function.apply = original  # type: ignore[method-assign]
-
-
-@contextmanager
-def _no_packing() -> Iterator[None]:
-    """Refuses packed sequences: how many values a step has would depend on the lengths' values."""
-    vf = torch._VF
-    original = vf._pack_padded_sequence
-
-    def refuse(*args: Any, **kwargs: Any) -> Any:
-        raise CaptureError(
-            "expected sequences of one length, got pack_padded_sequence, whose steps depend on "
-            "the lengths' values; pad the sequences and mask the outputs behind each one's end"
-        )
-
-    vf._pack_padded_sequence = refuse
-    try:
-        yield
-    finally:
-        vf._pack_padded_sequence = original
-
-
-def _refuse_unknown(node: Node) -> None:
-    """Refuses what gates are not written for: shapes that depend on values, complex numbers."""
-    value = node.meta.get("val")
-    if isinstance(value, Tensor) and value.is_complex():
-        raise CaptureError(
-            f"expected real numbers, got complex ones from {node.target} in "
-            f"{from_export(node).where()}; compute such features outside and pass them as an input"
-        )
-    if isinstance(value, Tensor) and any(isinstance(n, torch.SymInt) for n in value.shape):
-        raise CaptureError(
-            f"expected shapes known in advance, got {node.target} in "
-            f"{from_export(node).where()}, whose output's shape depends on values; "
-            "use torch.where or a mask that multiplies"
-        )
-
-
 def _drop_assertions(gm: GraphModule) -> None:
     """Removes run-time assertions (one_hot leaves some): they compute nothing."""
     for node in list(gm.graph.nodes):
@@ -277,21 +237,6 @@ _ASSERTIONS = (
     aten._assert_tensor_metadata.default,
     aten._assert_scalar.default,
 )
-
-
-def _explained(error: Exception, module: nn.Module) -> CaptureError:
-    """One line for a failed export, with the detour where the cause is known."""
-    text = str(error)
-    name = type(module).__name__
-    if "autograd.grad" in text or "grad can be implicitly created" in text:
-        why = "calls autograd.grad inside forward; give the penalty to Backlit instead"
-    elif ".data" in text or "set_data" in text:
-        why = "uses .data; use .detach() instead"
-    elif "data-dependent" in text.lower() or "GuardOnDataDependent" in type(error).__name__:
-        why = "has shapes or branches that depend on values; use torch.where or fixed shapes"
-    else:
-        why = f"could not be exported: {text.splitlines()[0] if text else type(error).__name__}"
-    return CaptureError(f"expected a module torch.export can follow, {name} {why}")
 
 
 def _keep_stop_gradients(gm: GraphModule) -> None:
@@ -318,12 +263,7 @@ def _keep_stop_gradients(gm: GraphModule) -> None:
 
 def _flatten_output(gm: GraphModule, specs: Sequence[OutputSpec]) -> None:
     """One flat tuple out, without the inputs that forward wrote in place: they stay as they are."""
-    for spec in specs:
-        if spec.kind == OutputKind.PARAMETER_MUTATION:
-            raise CaptureError(
-                f"expected parameters that forward leaves alone, got a write to '{spec.target}' "
-                "(max_norm of an embedding does that); do it between steps instead"
-            )
+    refuse_writes(specs)
     output = next(iter(reversed(gm.graph.nodes)))
     kept = zip(output_wires(gm), specs, strict=True)
     output.args = (tuple(w for w, spec in kept if spec.kind != OutputKind.USER_INPUT_MUTATION),)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.fx import GraphModule, Node
 from torch.utils._pytree import TreeSpec, tree_flatten, tree_unflatten
 
-from backlit.errors import BacklitError, GateError
+from backlit.errors import BacklitError, CaptureError, GateError
 from backlit.gates import Gate, gate_of
 from backlit.graph import backprop
 from backlit.graph.noise import Noise, generator_for
@@ -113,6 +113,7 @@ class Graph(Shown):
     example: dict[str, Tensor] = field(default_factory=dict)
     signature: inspect.Signature | None = None
     watched: Watched | None = None
+    _gradient_graph: Graph | None = field(default=None, repr=False)
 
     @property
     def gates(self) -> list[GateCall]:
@@ -246,9 +247,33 @@ class Graph(Shown):
     def gradient_graph(self) -> Graph:
         """The graph of gates that computes the output and all gradients, itself a Graph.
 
-        It takes the same inputs and returns ``(output, {name: gradient})``; it can be captured,
-        differentiated again and compiled. A disconnected gradient is left out.
+        It takes the same inputs and returns ``(output, {name: gradient})``; a disconnected
+        gradient is left out. It can be differentiated again: `then` makes a penalty of it, `hvp`
+        the Hessian's products. It is traced once and kept.
         """
+        if self._gradient_graph is None:
+            self._gradient_graph = self._traced_gradient_graph()
+        return self._gradient_graph
+
+    def then(self, function: Callable[..., Any]) -> Graph:
+        """The graph followed by more tensor code: what it returns goes into `function`.
+
+        Args:
+            function: of the graph's output, or of each of its outputs. Of a gradient graph:
+                ``(output, {name: gradient})``, so that R1 is
+                ``gradients.then(lambda _, d: d["x"].square().sum((1, 2, 3)).mean())``.
+        Returns: a graph of the same inputs, differentiable with respect to all of them.
+        """
+        n = len(self.new_buffers)
+
+        def whole(*flat: Tensor) -> Any:
+            outputs, _ = backprop.forward(self.gm, flat)
+            result = tree_unflatten(list(outputs[n:]), self.out_spec)
+            return function(*result) if isinstance(result, tuple) else function(result)
+
+        return self._retraced(whole)
+
+    def _traced_gradient_graph(self) -> Graph:
         wanted = self.differentiable_inputs()
         output = self._scalar_output()
         names = [self.inputs[position].name for position in wanted]
@@ -258,8 +283,12 @@ class Graph(Shown):
             named = {n: g for n, g in zip(names, grads, strict=True) if g is not None}
             return outputs[output], named
 
+        return self._retraced(both)
+
+    def _retraced(self, function: Callable[..., Any]) -> Graph:
+        """A graph of the same inputs that computes a function of their flat values."""
         examples = [node.meta["val"] for node in backprop.placeholders(self.gm)]
-        gm, spec = trace(both, _real_like(examples), [wire.name for wire in self.inputs])
+        gm, spec = trace(function, real_like(examples), [wire.name for wire in self.inputs])
         return Graph(
             gm,
             self.inputs,
@@ -270,6 +299,18 @@ class Graph(Shown):
             self.example,
             self.signature,
         )
+
+    def train(self, mode: bool = True) -> Graph:
+        """Not a graph's to change: raises CaptureError that says to capture again."""
+        raise CaptureError(
+            "expected the mode to be set before capture, got train() or eval() on a graph, in "
+            "which dropout and batch norm are fixed; call module.train() or module.eval() and "
+            "capture it again (one graph for each mode)"
+        )
+
+    def eval(self) -> Graph:
+        """As `train`."""
+        return self.train(False)
 
     def __iter__(self) -> Iterator[GateCall]:
         return iter(self.gates)
@@ -282,7 +323,7 @@ def _shape(value: Any) -> str:
     return str(tuple(value.shape)) if isinstance(value, Tensor) else "no tensor"
 
 
-def _real_like(values: Sequence[Any]) -> list[Tensor]:
+def real_like(values: Sequence[Any]) -> list[Tensor]:
     """Tensors of the same shape, layout, dtype and device, outside the mode they were traced in."""
     return [
         torch.empty_strided(v.shape, v.stride(), dtype=v.dtype, device=v.device) for v in values

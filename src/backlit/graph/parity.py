@@ -35,7 +35,7 @@ def verify(graph: Graph, module: nn.Module, args: Any, kwargs: Any) -> None:
         double = copy.deepcopy(module).double()
         args64, kwargs64 = tree_map(_to_double, (args, kwargs))
         found = _compare(_rebound(graph, double), double, args64, kwargs64, _REFUSE)
-    except (RuntimeError, TypeError, NotImplementedError):
+    except (RuntimeError, TypeError, CaptureError):
         pass  # the network does not run in float64: float32's finding stands
     if found is not None:
         raise ParityError(found)
@@ -124,46 +124,52 @@ def _eager(graph: Graph, module: nn.Module, args: Any, kwargs: Any) -> tuple[Any
         return leaf.detach().clone().requires_grad_(leaf.is_floating_point())
 
     args, kwargs = tree_map(fresh, (args, kwargs))
-    with torch.random.fork_rng(devices=[]), torch.enable_grad():
-        torch.manual_seed(SEED)
-        # A copy of each input: the first layer may write in place, which PyTorch forbids on leaves.
-        passed_args, passed_kwargs = tree_map(_copied, (args, kwargs))
-        try:
-            result = torch.func.functional_call(
-                module, state, tuple(passed_args), dict(passed_kwargs)
-            )
-        except RuntimeError as error:
-            if "is not differentiable with respect to argument" not in str(error):
-                raise
-            raise CaptureError(
-                f"expected inputs that PyTorch differentiates, got: {str(error).splitlines()[0]}; "
-                "close over that tensor instead of passing it"
-            ) from error
-        outputs = tree_flatten(result)[0]
-        generator = torch.Generator().manual_seed(SEED)
-        cotangents = [
-            torch.randn(o.shape, generator=generator, dtype=torch.float64).to(o)
-            if isinstance(o, Tensor) and o.is_floating_point() and o.requires_grad
-            else None
-            for o in outputs
-        ]
-        leaves = [leaf for leaf in tree_flatten((args, kwargs))[0] if isinstance(leaf, Tensor)]
-        feed = iter(leaves)
-        named = {
-            wire.name: next(feed) if wire.kind == "input" else state.get(wire.name)
-            for wire in graph.inputs
-            if wire.kind in ("input", "parameter", "buffer")
-        }
-        asked = {k: t for k, t in named.items() if t is not None and t.requires_grad}
-        roots = [(o, c) for o, c in zip(outputs, cotangents, strict=True) if c is not None]
-        found: tuple[Tensor | None, ...] = (None,) * len(asked)
-        if roots and asked:
-            found = torch.autograd.grad(
-                [o for o, _ in roots],
-                list(asked.values()),
-                [c for _, c in roots],
-                allow_unused=True,
-            )
+    try:
+        with torch.random.fork_rng(devices=[]), torch.enable_grad():
+            torch.manual_seed(SEED)
+            # A copy of each input: the first layer may write in place, which PyTorch forbids on leaves.
+            passed_args, passed_kwargs = tree_map(_copied, (args, kwargs))
+            try:
+                result = torch.func.functional_call(
+                    module, state, tuple(passed_args), dict(passed_kwargs)
+                )
+            except RuntimeError as error:
+                if "is not differentiable with respect to argument" not in str(error):
+                    raise
+                raise CaptureError(
+                    f"expected inputs that PyTorch differentiates, got: {str(error).splitlines()[0]}; "
+                    "close over that tensor instead of passing it"
+                ) from error
+            outputs = tree_flatten(result)[0]
+            generator = torch.Generator().manual_seed(SEED)
+            cotangents = [
+                torch.randn(o.shape, generator=generator, dtype=torch.float64).to(o)
+                if isinstance(o, Tensor) and o.is_floating_point() and o.requires_grad
+                else None
+                for o in outputs
+            ]
+            leaves = [leaf for leaf in tree_flatten((args, kwargs))[0] if isinstance(leaf, Tensor)]
+            feed = iter(leaves)
+            named = {
+                wire.name: next(feed) if wire.kind == "input" else state.get(wire.name)
+                for wire in graph.inputs
+                if wire.kind in ("input", "parameter", "buffer")
+            }
+            asked = {k: t for k, t in named.items() if t is not None and t.requires_grad}
+            roots = [(o, c) for o, c in zip(outputs, cotangents, strict=True) if c is not None]
+            found: tuple[Tensor | None, ...] = (None,) * len(asked)
+            if roots and asked:
+                found = torch.autograd.grad(
+                    [o for o, _ in roots],
+                    list(asked.values()),
+                    [c for _, c in roots],
+                    allow_unused=True,
+                )
+    except RuntimeError as error:
+        raise CaptureError(
+            f"expected a network PyTorch itself can run and differentiate, with which the graph is "
+            f"compared; {type(module).__name__} fails there: {str(error).splitlines()[0]}"
+        ) from error
     grads = dict(zip(asked, found, strict=True))
     return [o.detach() if isinstance(o, Tensor) else o for o in outputs], state, grads, cotangents
 

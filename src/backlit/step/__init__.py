@@ -1,6 +1,7 @@
 """One whole training step as a graph: assembled, then run watched, plain or compiled."""
 
+from backlit.step.clip import clip_by_norm
 from backlit.step.optimiser import Optimiser
 from backlit.step.step import MODES, Step
 
-__all__ = ["MODES", "Optimiser", "Step"]
+__all__ = ["MODES", "Optimiser", "Step", "clip_by_norm"]

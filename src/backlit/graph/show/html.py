@@ -55,12 +55,11 @@ def compact(d: Description) -> dict[str, Any]:
     def s(text: str) -> int:
         return strings.setdefault(text, len(strings))
 
-    ends = {x.name: i for i, x in enumerate([*d.gates, *d.inputs])}
+    names = [*(g.name for g in d.gates), *(w.name for w in d.inputs)]
+    ends = {name: i for i, name in enumerate(names)}
     items = ends | {group.name: -1 - i for i, group in enumerate(d.groups)}
     kinds: dict[tuple[str, ...], int] = {}
-    rows = [
-        kinds.setdefault((g.kind, g.operator, g.formula, g.local), len(kinds)) for g in d.gates
-    ]
+    rows = [kinds.setdefault((g.kind, g.operator, g.formula, g.local), len(kinds)) for g in d.gates]
     columns: dict[str, list[Any]] = {
         "name": [g.name for g in d.gates],
         "kind": rows,
@@ -88,8 +87,10 @@ def compact(d: Description) -> dict[str, Any]:
         "outputs": [[w.label, ends[w.source.split("[")[0]], w.kind] for w in d.outputs],
         "wires": [n for w in d.wires for n in (ends[w.source], w.part, ends[w.target])],
         "groups": [
-            [g.label, g.kind, g.type, g.path, [items[i] for i in g.items], g.repeats]
-            + [g.gates, g.parameters]
+            [
+                *(g.label, g.kind, g.type, g.path, [items[i] for i in g.items]),
+                *(g.repeats, g.gates, g.parameters),
+            ]
             for g in d.groups
         ],
         "depth": [

@@ -110,7 +110,7 @@ def picture_of(x: Tensor, colour: bool = False) -> Picture | None:
         x = x[:, :, 0, 0]
     if x.dim() == 4:
         if colour and x.shape[1] == 3 and min(x.shape[2:]) >= 8:
-            rows, columns = _fit(*x.shape[2:], 32)
+            rows, columns = _fit(x.shape[2], x.shape[3], 32)
             planes = adaptive_avg_pool2d(x[0], (rows, columns))
             return _pixels(planes.permute(1, 2, 0), rows, columns, 3, of + "[0]")
         x, of = x[0], of + "[0]"

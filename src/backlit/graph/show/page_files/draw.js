@@ -50,31 +50,27 @@ function draw() {
   for (const wire of current.wires) {
     const on = !wire.port && selected !== null && (wire.from === selected || wire.to === selected);
     make(wires, "path", { d: path(wire), class: "wire" + (wire.port ? " port" : wire.n > 3 ? " many" : "") + (on ? " on" : "") });
-    if (wire.port || labelled.has(wire.source)) continue;
-    labelled.add(wire.source);
+    if (wire.port || labelled.has(wire.from)) continue;
+    labelled.add(wire.from);
     label(numbers, wire);
   }
 }
 
 const across = () => direction === "LR";
-function path({ a, b, points, port, bent }) {
+function path({ points, port, bent, back }) {
   if (bent) return rounded(points);
-  const start = across() ? [a.x + a.width, a.y + a.height / 2] : [a.x + a.width / 2, a.y + a.height];
-  const end = across() ? [b.x, b.y + b.height / 2] : [b.x + b.width / 2, b.y];
-  const forward = across() ? end[0] > start[0] : end[1] > start[1];
-  const line = forward ? [start, ...(points.length > 3 ? points.slice(1, -1) : []), end] : points;
-  let [x, y] = line[0];
-  let d = `M${x} ${y}`;
-  if (forward && !port) {
-    const next = line[1];
-    if (across()) x = Math.max(Math.min(x + lead(), next[0] - 20), x); else y = Math.max(Math.min(y + lead(), next[1] - 14), y);
+  if (back) return "M" + points.join("L");
+  const straight = port ? 4 : lead();
+  let d = `M${points[0]}`;
+  for (let k = 1; k < points.length; k += 2) {
+    let [x, y] = points[k];
+    if (k === points.length - 1) { d += `L${x} ${y}`; break; }
+    const [p, q] = points[k + 1];
+    if (k === 1) {
+      if (across()) x = Math.min(x + straight, p - 16); else y = Math.min(y + straight, q - 12);
+    }
     d += `L${x} ${y}`;
-  }
-  for (const [p, q] of line.slice(1)) {
-    if (!forward) d += `L${p} ${q}`;
-    else if (across()) d += `C${(x + p) / 2} ${y} ${(x + p) / 2} ${q} ${p} ${q}`;
-    else d += `C${x} ${(y + q) / 2} ${p} ${(y + q) / 2} ${p} ${q}`;
-    [x, y] = [p, q];
+    d += across() ? `C${(x + p) / 2} ${y} ${(x + p) / 2} ${q} ${p} ${q}` : `C${x} ${(y + q) / 2} ${p} ${(y + q) / 2} ${p} ${q}`;
   }
   return d;
 }
