@@ -7,7 +7,7 @@ PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
 STAMP := $(VENV)/.installed
 RUN ?= runs/demo
 
-.PHONY: demo test test-fast check bench lock clean
+.PHONY: demo test test-fast check bench gates-page lock clean
 
 demo: $(STAMP)
 	$(BIN)/backlit train demo --run $(RUN)
@@ -38,6 +38,9 @@ $(STAMP): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt torch==2.13.0 -e ".[dev]"
 	@touch $(STAMP)
+
+gates-page: $(STAMP)
+	$(BIN)/python tools/gates_page.py
 
 lock: $(STAMP)
 	$(BIN)/python tools/lock.py > constraints.txt

@@ -23,7 +23,7 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from backlit import cli, data, gan, gates, graph, losses, lower, nets, step, train
     from backlit.gan import R1, R2, Game, GradientPenalty, adversarial_loss
-    from backlit.gates import Gate
+    from backlit.gates import Gate, gate
     from backlit.graph import Graph, capture
     from backlit.losses import loss
     from backlit.nets import network
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 _ROOMS = ("cli", "data", "gan", "gates", "graph", "losses", "lower", "nets", "step", "train")
 _HOME = {
     "Gate": "gates",
+    "gate": "gates",
     "Graph": "graph",
     "capture": "graph",
     "Optimiser": "step",
@@ -72,6 +73,7 @@ __all__ = [
     "cli",
     "data",
     "gan",
+    "gate",
     "gates",
     "graph",
     "loss",
