@@ -31,13 +31,14 @@ function fold(group) {
 
 function select(item) {
   selected = item;
-  draw();
+  mark();
   show();
 }
 
 function reveal(i) {
   const start = isGate(i) ? i : targets(i)[0];
   for (let group = holder(start); group; group = group.parent) toggle(group, true);
+  draw();
   select(i);
   const at = find(i);
   if (!at) return;
