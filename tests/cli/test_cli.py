@@ -38,7 +38,7 @@ def test_train_and_sample(games: Games, tmp_path: Path, capsys: Output) -> None:
     assert run(["sample", "runs/demo", "--n", "9", "--seed", "3", "--out", "nine.png"]) == 0
     assert capsys.readouterr().out == "nine.png\n"
     with Image.open(tmp_path / "nine.png") as picture:
-        assert picture.size == (20, 20)  # 3 x 4 px and 4 x 2 px between
+        assert picture.size == (296, 296)  # 3 x 4 px, enlarged to 96 px, and 4 x 2 px between
     assert run(["sample", "runs/demo", "--checkpoint", "5"]) == 0
     assert capsys.readouterr().out == "runs/demo/sample-00000005-seed0.png\n"
 

@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 
+import backlit as bl
 import backlit.step.step as step_file
 from backlit.errors import BacklitError, CaptureError, RecipeError
 from backlit.gan import R1, Game
@@ -202,3 +203,42 @@ def test_samples_come_from_the_average_in_evaluation_mode():
     twin.load_state_dict({k[4:]: v for k, v in mine.state.items() if k.startswith("ema/")})
     torch.testing.assert_close(mine.sample(z), twin.eval()(z))
     assert mine.generator.training
+
+
+@pytest.mark.slow
+def test_a_users_gate_is_one_gate_watched_and_opened_for_the_compiler():
+    class Bent(bl.Gate):
+        formula = "z = x + x³"
+
+        @staticmethod
+        def forward(x):
+            return x + x * x * x
+
+        @staticmethod
+        def backward(dz, z, x):
+            return (dz * (1 + 3 * x * x),)
+
+    bent = bl.gate(Bent)
+
+    class Layer(nn.Module):
+        def forward(self, x):
+            return bent(x)
+
+    states = []
+    try:
+        for mode in ("plain", "compiled"):
+            generator, _ = networks()
+            discriminator = nn.Sequential(nn.Linear(2, 4), Layer(), nn.Linear(4, 1))
+            torch.manual_seed(1)
+            for p in discriminator.parameters():
+                nn.init.normal_(p)
+            mine = Game(generator.double(), discriminator.double(), latent=3, penalty="r1")
+            mine.prepare(points().double(), mode)
+            for index in range(3):
+                mine.step(points(seed=index).double(), index)
+            states.append(mine.state)
+        assert any("backlit_user" in g.operation for g in mine.steps[(True, True)].gates)
+    finally:
+        bl.gates.forget(Bent)
+    for name, value in states[0].items():
+        torch.testing.assert_close(value, states[1][name], rtol=1e-9, atol=1e-9)

@@ -6,7 +6,6 @@ import time
 from pathlib import Path
 
 import pytest
-
 from kill import assert_same_run, finish, kill_after, kill_at, start
 
 SCRIPT = Path(__file__).with_name("killed_script.py")
