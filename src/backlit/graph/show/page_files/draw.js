@@ -43,16 +43,15 @@ function draw() {
     keep(nodes, key, node, g => buildNode(g, node));
   }
   for (const [key, element] of kept) if (!used.has(key)) { element.remove(); kept.delete(key); }
-  const [lines, labels] = [new Set(), new Set()];
+  const [lines, labels] = [new Set(), new Map()];
   for (const wire of current.wires) {
     const key = `${wire.from}>${wire.to}@${wire.port ? wire.a.group.index : ""}`;
     lines.add(key);
     const line = keepLine(wires, key, wire);
     line.wire = wire;
-    if (wire.port || labels.has(wire.from)) continue;
-    labels.add(wire.from);
-    label(numbers, wire);
+    if (!wire.port && (!labels.has(wire.from) || foremost(labels.get(wire.from).source, wire.source) === wire.source)) labels.set(wire.from, wire);
   }
+  for (const wire of labels.values()) label(numbers, wire);
   for (const [key, line] of keptLines) if (!lines.has(key)) { line.remove(); keptLines.delete(key); }
   for (const [from, element] of keptLabels) if (!labels.has(from)) { element.remove(); keptLabels.delete(from); }
   mark();

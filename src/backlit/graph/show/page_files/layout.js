@@ -9,11 +9,17 @@ let direction = "LR";
 // Per group: wires between its items; and which items have wires to the outside.
 const levels = groups.map(() => ({ wires: new Map(), in: new Set(), out: new Set(), pills: new Map(), placed: null }));
 
+const flows = source => (isGate(source) ? columns.gradient(source) !== 0 : raw.inputs[source - count][5] !== 0);
+// Of the wires that leave a group, the numbers of the one nearest its end that carries a gradient.
+const foremost = (a, b) => (flows(a) !== flows(b) ? (flows(a) ? a : b) : Math.max(a, b));
 function join(level, from, to, source) {
   const key = from + ">" + to;
   const wire = level.wires.get(key);
   if (!wire) level.wires.set(key, { from, to, source, n: 1 });
-  else wire.n += 1;
+  else {
+    wire.n += 1;
+    wire.source = foremost(wire.source, source);
+  }
 }
 
 for (let w = 0; w < raw.wires.length; w += 3) {
