@@ -57,6 +57,7 @@ def compact(d: Description) -> dict[str, Any]:
 
     names = [*(g.name for g in d.gates), *(w.name for w in d.inputs)]
     ends = {name: i for i, name in enumerate(names)}
+    labels = {w.name: w.label for w in d.inputs}
     items = ends | {group.name: -1 - i for i, group in enumerate(d.groups)}
     kinds: dict[tuple[str, ...], int] = {}
     rows = [kinds.setdefault((g.kind, g.operator, g.formula, g.local), len(kinds)) for g in d.gates]
@@ -64,7 +65,9 @@ def compact(d: Description) -> dict[str, Any]:
         "name": [g.name for g in d.gates],
         "kind": rows,
         "symbol": [s(g.symbol) for g in d.gates],
-        "arguments": [_arguments(g.arguments, g.inputs) for g in d.gates],
+        "arguments": [
+            _arguments(g.arguments, tuple(labels.get(i, i) for i in g.inputs)) for g in d.gates
+        ],
         "shape": [s(_shape(g.shape)) for g in d.gates],
         "value": [_stats(g.value) for g in d.gates],
         "gradient": [_stats(g.gradient) for g in d.gates],
@@ -101,10 +104,10 @@ def compact(d: Description) -> dict[str, Any]:
     }
 
 
-def _arguments(arguments: Iterable[str], inputs: tuple[str, ...]) -> list[str] | int:
+def _arguments(arguments: Iterable[str], inputs: list[str]) -> list[str] | int:
     """Only where they say more than the wires do."""
     arguments = list(arguments)
-    return 0 if arguments == list(inputs) else arguments
+    return 0 if arguments == inputs else arguments
 
 
 def _once(column: list[Any]) -> Any:

@@ -168,7 +168,7 @@ def columns(
     """
     width, right = _width(width), set(right)
     sizes = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    while sum(sizes) + 2 * (len(sizes) - 1) > width and max(sizes) > 8:
+    while sum(sizes) + 2 * (len(sizes) - 1) > width and max(sizes) > 4:
         sizes[sizes.index(max(sizes))] -= 1
     lines = []
     for number_, row in enumerate(rows):

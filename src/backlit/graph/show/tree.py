@@ -202,7 +202,7 @@ def _names(items: list[Item]) -> str:
 
 
 def _span(items: list[Item], k: int) -> str:
-    paths = [item.label for item in items if isinstance(item, _Box) and item.kind == "module"]
+    paths = [i.path.rpartition(".")[2] for i in items if isinstance(i, _Box) and i.path]
     return f"{paths[0]} … {paths[-1]}" if len(paths) > 1 else (paths or [f"block {k + 1}"])[0]
 
 

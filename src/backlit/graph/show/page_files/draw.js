@@ -115,7 +115,8 @@ function label(layer, { a, from, source }) {
     numbersOf(source).map(onWire).forEach((what, k) => what && make(element, "text", { y: [up, down][k], class: "num " + ["value", "gradient"][k] }, what));
     keptLabels.set(from, element);
   }
-  const [x, y] = across() ? [a.x + a.width + 5, a.y + a.height / 2] : [a.x + a.width / 2 + 6, a.y + a.height + 10];
+  const stacked = typeof a.id === "number" && a.id < 0 && groups[-1 - a.id].repeats > 1 ? 8 : 0;
+  const [x, y] = across() ? [a.x + a.width + 5 + stacked, a.y + a.height / 2] : [a.x + a.width / 2 + 6, a.y + a.height + 10];
   element.style.transform = `translate(${x}px,${y}px)`;
 }
 
