@@ -66,7 +66,7 @@ def compact(d: Description) -> dict[str, Any]:
         "kind": rows,
         "symbol": [s(g.symbol) for g in d.gates],
         "arguments": [
-            _arguments(g.arguments, tuple(labels.get(i, i) for i in g.inputs)) for g in d.gates
+            _arguments(g.arguments, [labels.get(i, i) for i in g.inputs]) for g in d.gates
         ],
         "shape": [s(_shape(g.shape)) for g in d.gates],
         "value": [_stats(g.value) for g in d.gates],
