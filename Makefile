@@ -1,4 +1,4 @@
-# make demo: watch a GAN learn real pictures.  make test: everything CI runs but the linters.
+# make demo: watch a GAN learn real pictures.  make test: every test.  make check: all CI runs.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -13,18 +13,18 @@ demo: $(STAMP)
 	$(BIN)/backlit train demo --run $(RUN)
 
 test: $(STAMP)
-	$(BIN)/python tools/check_install.py
 	$(PYTEST)
 
 test-fast: $(STAMP)
 	$(PYTEST) -m "not slow and not opinfo"
 
+# What CI runs.
 check: $(STAMP)
 	$(BIN)/python tools/check_install.py
 	$(BIN)/ruff check src tests bench tools
 	$(BIN)/ruff format --check src tests bench tools
 	$(BIN)/mypy
-	$(PYTEST)
+	$(MAKE) test
 
 bench: $(STAMP)
 	$(BIN)/python bench/run.py

@@ -35,6 +35,7 @@ class Gate:
         broadcasts: inputs are expanded against each other; their gradients are summed back.
         linear: the gate is linear in its tensor inputs, so its rule does not read them.
         constants: positions of tensor arguments that count as constants (running statistics).
+        symmetric: the input is a symmetric matrix, and so is its gradient.
         samples: draws inputs for the gate tests, see `backlit.gates.samples`.
     """
 
@@ -45,6 +46,7 @@ class Gate:
     broadcasts: ClassVar[bool] = False
     differentiable: ClassVar[bool] = True
     constants: ClassVar[tuple[int, ...]] = ()
+    symmetric: ClassVar[bool] = False
     samples: ClassVar[Callable[..., Iterator[Any]] | None] = None
     # Filled for gates that are defined by other gates, see `expand_with`.
     expand: ClassVar[Callable[..., Any] | None] = None

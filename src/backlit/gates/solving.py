@@ -202,6 +202,7 @@ class Cholesky(Gate):
 
     formula = "L Lᵀ = A"
     local = "dA = L⁻ᵀ Φ(Lᵀ dL) L⁻¹, symmetrised; Φ: lower triangle, diagonal halved"
+    symmetric = True
     forward = aten.linalg_cholesky_ex.default
 
     @staticmethod
@@ -223,6 +224,7 @@ class CholeskyChecked(Gate):
 
     formula = "L Lᵀ = A"
     local = "dA = L⁻ᵀ Φ(Lᵀ dL) L⁻¹, symmetrised; Φ: lower triangle, diagonal halved"
+    symmetric = True
     forward = aten.linalg_cholesky.default
 
     @staticmethod

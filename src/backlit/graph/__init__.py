@@ -2,6 +2,7 @@
 
 from backlit.graph.capture import capture
 from backlit.graph.check import Point, check
+from backlit.graph.connections import Connections, connections
 from backlit.graph.graph import GateCall, Graph, Input, Watched
 from backlit.graph.hessian import hvp
 from backlit.graph.inline import inline
@@ -11,6 +12,7 @@ from backlit.graph.report import Entry, Report
 from backlit.graph.trace import trace
 
 __all__ = [
+    "Connections",
     "Entry",
     "GateCall",
     "Graph",
@@ -22,6 +24,7 @@ __all__ = [
     "Watched",
     "capture",
     "check",
+    "connections",
     "generator_for",
     "hvp",
     "inline",

@@ -94,7 +94,7 @@ def backward(
         if isinstance(wire, (list, tuple)):
             for part, part_grad in zip(wire, grad or (), strict=grad is not None):
                 give(part, part_grad, gate, node)
-        elif isinstance(wire, Node) and wire in live:
+        elif isinstance(wire, Node) and wire in live and is_floating(values[wire]):
             grad = grad() if callable(grad) else grad
             if grad is not None:
                 grad = _fit(grad, values[wire], gate, node)

@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.fx import Graph, GraphModule, Node
 from torch.utils._pytree import tree_map
 
-from backlit.gates import aten
+from backlit.gates import aten, gate_of
 from backlit.graph import backprop
 
 STEPS = (1e-4, 1e-5, 1e-6, 1e-7)  # relative to the size of the tensor that is moved
@@ -113,7 +113,8 @@ def compare(
     grad = torch.zeros_like(x) if grad is None else grad
     if not torch.isfinite(grad).all():
         return Comparison("coordinates", 0, float("inf"))
-    size = max(float(x.square().mean().sqrt()), 1e-2) if x.numel() else 1.0
+    finite = x[x.isfinite()]  # (a masked score may be −∞, and stays there)
+    size = max(float(finite.square().mean().sqrt()), 1e-2) if finite.numel() else 1.0
     coordinates = x.numel() <= limit
     if coordinates:
         moves = [_unit(x, i) for i in range(x.numel())]
@@ -122,6 +123,8 @@ def compare(
         generator = torch.Generator().manual_seed(x.numel())
         moves = [_normal(x, generator) for _ in range(directions)]
         scale = float(grad.norm())
+    if any(getattr(gate_of(user.target), "symmetric", False) for user in wire.users):
+        moves = [(v + v.mT) / 2 for v in moves]
     error, kink, outside = 0.0, False, False
     for v in moves:
         tried = _along(subject, wire, v, float((v * grad).sum()), size, scale, tolerance)

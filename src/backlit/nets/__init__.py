@@ -16,6 +16,7 @@ from backlit.nets.alexnet import AlexNet, AlexNet2012
 from backlit.nets.convert import linear_as_convolution
 from backlit.nets.dcgan import DCGANDiscriminator, DCGANGenerator
 from backlit.nets.dense import MLP, LogisticRegression, TwoLayer
+from backlit.nets.four_equations import FourEquations, four_equations
 from backlit.nets.lenet import LeNet
 from backlit.nets.mlp_gan import (
     MLPDiscriminator,
@@ -85,6 +86,7 @@ __all__ = [
     "CharacterModel",
     "DCGANDiscriminator",
     "DCGANGenerator",
+    "FourEquations",
     "LeNet",
     "LogisticRegression",
     "MLPDiscriminator",
@@ -99,6 +101,7 @@ __all__ = [
     "Step",
     "TwoLayer",
     "activation",
+    "four_equations",
     "linear_as_convolution",
     "network",
 ]
