@@ -1,28 +1,30 @@
-# make demo: watch a GAN learn real pictures.  make test: everything CI runs but the linters.
+# make demo: watch a GAN learn real pictures.  make test: every test.  make check: all CI runs.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# Two workers with one thread each: on two cores, two threads each would only wait for each other.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
 STAMP := $(VENV)/.installed
 RUN ?= runs/demo
 
-.PHONY: demo test test-fast check bench lock clean
+.PHONY: demo test test-fast check bench gates-page lock clean
 
 demo: $(STAMP)
 	$(BIN)/backlit train demo --run $(RUN)
 
 test: $(STAMP)
-	$(BIN)/python tools/check_install.py
-	$(BIN)/python -m pytest
+	$(PYTEST)
 
 test-fast: $(STAMP)
-	$(BIN)/python -m pytest -m "not slow and not opinfo"
+	$(PYTEST) -m "not slow and not opinfo"
 
+# What CI runs.
 check: $(STAMP)
 	$(BIN)/python tools/check_install.py
 	$(BIN)/ruff check src tests bench tools
 	$(BIN)/ruff format --check src tests bench tools
 	$(BIN)/mypy
-	$(BIN)/python -m pytest
+	$(MAKE) test
 
 bench: $(STAMP)
 	$(BIN)/python bench/run.py
@@ -36,6 +38,9 @@ $(STAMP): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt torch==2.13.0 -e ".[dev]"
 	@touch $(STAMP)
+
+gates-page: $(STAMP)
+	$(BIN)/python tools/gates_page.py
 
 lock: $(STAMP)
 	$(BIN)/python tools/lock.py > constraints.txt

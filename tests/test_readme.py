@@ -42,13 +42,21 @@ def test_the_readme_shows_a_computation(capsys):
     assert "mul" in capsys.readouterr().out
 
 
+def test_the_readme_checks_a_network(capsys):
+    code = next(block for block in blocks("README.md") if "bl.check" in block)
+    found: dict = {}
+    exec(code, found)
+    assert "passed, largest error" in capsys.readouterr().out
+    assert len(found["gradients"]) > len(found["loss"])
+
+
 def test_the_ten_lines_are_ten():
     code = next(block for block in blocks("README.md") if "my_pictures" in block)
     statements = [line for line in code.splitlines() if line and not line.startswith(" ")]
     assert len(statements) <= 10
 
 
-@pytest.mark.parametrize("command", ["train", "sample", "recipes"])
+@pytest.mark.parametrize("command", ["train", "sample", "look", "check", "recipes"])
 def test_every_command_stands_in_the_readme(command):
     assert command in {c.name or c.callback.__name__ for c in app.registered_commands}
     assert f"backlit {command}" in (ROOT / "README.md").read_text()

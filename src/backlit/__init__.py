@@ -23,17 +23,21 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from backlit import cli, data, gan, gates, graph, losses, lower, nets, step, train
     from backlit.gan import R1, R2, Game, GradientPenalty, adversarial_loss
-    from backlit.gates import Gate
-    from backlit.graph import Graph, capture
+    from backlit.gates import Gate, gate
+    from backlit.graph import Graph, capture, check, hvp
     from backlit.losses import loss
-    from backlit.nets import network
+    from backlit.nets import four_equations, network
     from backlit.step import Optimiser
 
 _ROOMS = ("cli", "data", "gan", "gates", "graph", "losses", "lower", "nets", "step", "train")
 _HOME = {
     "Gate": "gates",
+    "gate": "gates",
     "Graph": "graph",
     "capture": "graph",
+    "check": "graph",
+    "four_equations": "nets",
+    "hvp": "graph",
     "Optimiser": "step",
     "Game": "gan",
     "GradientPenalty": "gan",
@@ -69,11 +73,15 @@ __all__ = [
     "__version__",
     "adversarial_loss",
     "capture",
+    "check",
     "cli",
     "data",
+    "four_equations",
     "gan",
+    "gate",
     "gates",
     "graph",
+    "hvp",
     "loss",
     "losses",
     "lower",

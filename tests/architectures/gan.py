@@ -213,7 +213,9 @@ class StyleCritic(nn.Module):
         self.first = nn.Conv2d(3, 6, 1)
         self.convs = nn.ModuleList(nn.Conv2d(6, 6, 3, 1, 1) for _ in range(2))
         self.down = nn.ModuleList(nn.Conv2d(6, 6, 1, bias=False) for _ in range(2))
-        self.register_buffer("blur", torch.tensor([1.0, 3, 3, 1]).outer(torch.tensor([1.0, 3, 3, 1])) / 64)
+        self.register_buffer(
+            "blur", torch.tensor([1.0, 3, 3, 1]).outer(torch.tensor([1.0, 3, 3, 1])) / 64
+        )
         self.last = nn.Conv2d(7, 6, 3, 1, 1)
         self.score = EqualLinear(6 * 16, 1)
 

@@ -10,7 +10,7 @@ from backlit.cli import run
 from backlit.gates.activations import Sigmoid
 
 Output = pytest.CaptureFixture[str]
-SOURCE = '''
+SOURCE = """
 import torch
 from torch import nn
 
@@ -22,7 +22,7 @@ alone = pair[0]
 def made():
     import backlit.graph
     return backlit.graph.capture(lambda x, y, z: (x + y) * z, x=-2.0, y=5.0, z=-4.0)
-'''
+"""
 
 
 @pytest.fixture(autouse=True)
@@ -75,7 +75,9 @@ def test_run_folder(tmp_path: Path, capsys: Output, monkeypatch: pytest.MonkeyPa
     torch.set_num_threads(1)
     small = ["train.batch=4", "generator.width=2", "discriminator.width=2", "data.size=32"]
     settings = [part for value in small for part in ("--set", value)]
-    assert run(["train", "--steps", "2", "--run", "here", "--set", "train.mode=plain", *settings]) == 0
+    assert (
+        run(["train", "--steps", "2", "--run", "here", "--set", "train.mode=plain", *settings]) == 0
+    )
     capsys.readouterr()
     assert run(["check", "here", "--batch", "2"]) == 0
     out = capsys.readouterr().out

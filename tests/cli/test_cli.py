@@ -32,13 +32,13 @@ def test_train_and_sample(games: Games, tmp_path: Path, capsys: Output) -> None:
     output = capsys.readouterr().out
     assert f"finished: 6 steps, {Path('runs/demo/final.png')}" in output
     call = games.calls[0]
-    assert call["seed"] == 0 and call["ema"] == 0.99 and call["optimiser_d"].name == "Adam"
+    assert call["seed"] == 0 and call["ema"] == 0.998 and call["optimiser_d"].name == "Adam"
     assert (tmp_path / "runs/demo/final.png").exists()
 
     assert run(["sample", "runs/demo", "--n", "9", "--seed", "3", "--out", "nine.png"]) == 0
     assert capsys.readouterr().out == "nine.png\n"
     with Image.open(tmp_path / "nine.png") as picture:
-        assert picture.size == (20, 20)  # 3 x 4 px and 4 x 2 px between
+        assert picture.size == (296, 296)  # 3 x 4 px, enlarged to 96 px, and 4 x 2 px between
     assert run(["sample", "runs/demo", "--checkpoint", "5"]) == 0
     assert capsys.readouterr().out == "runs/demo/sample-00000005-seed0.png\n"
 

@@ -20,6 +20,7 @@ from backlit.errors import GateError
 from backlit.graph.backprop import value_and_grad
 from backlit.graph.trace import trace
 from tests.gates.helper import Mismatch, compare, random_like
+from tests.tally import count
 
 FIRST, SECOND = 8, 2  # samples an operation, in PyTorch's own order
 TOLERANCE, TOLERANCE_SECOND = 1e-9, 1e-7
@@ -164,7 +165,7 @@ def kind_of(error: Exception) -> str:
 
 @pytest.mark.opinfo
 @pytest.mark.filterwarnings("ignore")
-def test_opinfo(capsys):
+def test_opinfo():
     began = time.perf_counter()
     right: Counter[str] = Counter()
     wrong: list[str] = []
@@ -205,17 +206,19 @@ def test_opinfo(capsys):
                 AssertionError,
             ) as error:
                 wrong.append(f"{name} sample {i}: {type(error).__name__} {str(error)[:600]}")
-    with capsys.disabled():
-        print(f"\nPyTorch's own samples, the first {FIRST} of each operation", end=" ")
-        print(f"({SECOND} at second order), float64, {time.perf_counter() - began:.0f} s")
-        print(f"  {len(covered)} operations covered, {len(partly - covered)} not yet")
-        print(f"  right: {dict(right)}; wrong: {len(wrong)}")
-        for reason, names in sorted(skipped.items(), key=lambda item: -len(item[1])):
-            several = sorted(set(names))
-            shown = ", ".join(several[:6]) + (", …" if len(several) > 6 else "")
-            print(f"  skipped {len(names):4d}: {reason} ({shown})")
-        for operator, names in sorted(missing.items(), key=lambda item: -len(item[1])):
-            print(f"  no gate for {operator}: {', '.join(sorted(names)[:5])}")
-        for line in wrong:
-            print("  WRONG", line)
+
+    def say(line: str) -> None:
+        count("PyTorch's own sample inputs", line, 0)
+
+    say(f"the first {FIRST} of each operation ({SECOND} at second order), float64")
+    say(f"{len(covered)} operations covered, {len(partly - covered)} not yet")
+    say(f"right: {dict(right)}; wrong: {len(wrong)}; {time.perf_counter() - began:.0f} s")
+    for reason, names in sorted(skipped.items(), key=lambda item: -len(item[1])):
+        several = sorted(set(names))
+        shown = ", ".join(several[:6]) + (", …" if len(several) > 6 else "")
+        say(f"skipped {len(names):4d}: {reason} ({shown})")
+    for operator, names in sorted(missing.items(), key=lambda item: -len(item[1])):
+        say(f"no gate for {operator}: {', '.join(sorted(names)[:5])}")
+    for line in wrong:
+        say(f"WRONG {line}")
     assert not wrong

@@ -99,6 +99,26 @@ def test_lists_constants_defaults_broadcast_and_several_outputs():
     torch.testing.assert_close(same, parts[0])
 
 
+def test_a_forward_that_hands_its_input_on():
+    class Reversal(Gate):
+        """Gradient reversal, as in domain-adversarial training."""
+
+        @staticmethod
+        def forward(x):
+            return x
+
+        @staticmethod
+        def backward(dz, z, x):
+            return (-dz,)
+
+    reverse = gate(Reversal)
+    w = torch.nn.Parameter(torch.randn(3))
+    assert reverse(w).data_ptr() != w.data_ptr()
+    graph = capture(lambda x: (reverse(w) * reverse(x)).sum(), torch.randn(3))
+    _, gradient = graph.value_and_grad()
+    torch.testing.assert_close(gradient["x"], -w.detach())
+
+
 def test_as_a_decorator_it_gives_the_function():
     @gate
     class cube(Gate):

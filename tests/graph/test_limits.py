@@ -127,7 +127,7 @@ def test_another_length_in_time():
 @pytest.mark.parametrize("change", ["train", "eval"])
 def test_the_mode_is_fixed(change):
     graph = capture(nn.Dropout(), torch.randn(3))
-    with pytest.raises(CaptureError, match="call module.train.. or module.eval.. and capture it"):
+    with pytest.raises(CaptureError, match=r"call module.train.. or module.eval.. and capture it"):
         getattr(graph, change)()
 
 

@@ -52,7 +52,9 @@ def test_the_cost_and_its_gradient_by_hand():
 def test_b5_gradient_descent_equals_torch():
     net, y = NETS["sigmoid"], torch.rand(7, 3)
     moved = four_equations(net, X, y).descend(0.7)
-    twin = nn.Sequential(*[type(m)(m.in_features, m.out_features) if isinstance(m, nn.Linear) else m for m in net])
+    twin = nn.Sequential(
+        *[type(m)(m.in_features, m.out_features) if isinstance(m, nn.Linear) else m for m in net]
+    )
     twin.load_state_dict(net.state_dict())
     twin.double()
     optimiser = torch.optim.SGD(twin.parameters(), lr=0.7)

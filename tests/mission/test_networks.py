@@ -55,7 +55,8 @@ def test_d2_six_kernels_of_five_by_five():
 
 
 @pytest.mark.parametrize(
-    ("stride", "padding", "kernel", "size"), [(1, 2, 5, 32), (2, 0, 5, 14), (2, 1, 4, 16), (3, 1, 3, 11)]
+    ("stride", "padding", "kernel", "size"),
+    [(1, 2, 5, 32), (2, 0, 5, 14), (2, 1, 4, 16), (3, 1, 3, 11)],
 )
 def test_d2_output_size(stride, padding, kernel, size):
     graph = capture(nn.Conv2d(1, 2, kernel, stride, padding), torch.randn(2, 1, 32, 32))

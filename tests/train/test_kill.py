@@ -6,7 +6,6 @@ import time
 from pathlib import Path
 
 import pytest
-
 from kill import assert_same_run, finish, kill_after, kill_at, start
 
 SCRIPT = Path(__file__).with_name("killed_script.py")
@@ -53,7 +52,12 @@ def test_the_real_game_killed_twelve_times_equals_left_alone(tmp_path: Path) -> 
     alone, killed = tmp_path / "alone", tmp_path / "killed"
     undisturbed = start(GAME, alone)
     points = [f"checkpoint.tensors.half:{k}" for k in (1, 2, 3)]
-    for point in [*points, "checkpoint.json.half:2", "log.commit:2", f"step:{random_.randint(1, 9)}"]:
+    for point in [
+        *points,
+        "checkpoint.json.half:2",
+        "log.commit:2",
+        f"step:{random_.randint(1, 9)}",
+    ]:
         kill_at(GAME, killed, point)
     for delay_s in delays_s:
         kill_after(GAME, killed, delay_s)

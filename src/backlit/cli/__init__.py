@@ -13,6 +13,7 @@ import sys
 import typer
 
 from backlit.cli.check import check
+from backlit.cli.look import look
 from backlit.cli.recipes import recipes
 from backlit.cli.sample import sample
 from backlit.cli.train import train
@@ -26,7 +27,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (train, sample, check, recipes):
+for command in (train, sample, look, check, recipes):
     app.command()(command)
 
 

@@ -9,7 +9,9 @@ from typing import Any
 from backlit.errors import BacklitError
 
 
-def load_target(name: str, batch: int = 8) -> tuple[Any, tuple[Any, ...]]:
+def load_target(
+    name: str, batch: int = 8, inputs: tuple[Any, ...] = ()
+) -> tuple[Any, tuple[Any, ...]]:
     """Return what `name` stands for and its inputs.
 
     Args:
@@ -17,6 +19,7 @@ def load_target(name: str, batch: int = 8) -> tuple[Any, tuple[Any, ...]]:
             a graph, a gate, a tuple ``(module or function, *inputs)``, or a function without
             arguments that returns one of these.
         batch: pictures taken of a run's next step.
+        inputs: for an object that needs inputs and stands without.
 
     Raises:
         BacklitError: no such folder, module or object; or an object that needs inputs.
@@ -39,6 +42,8 @@ def load_target(name: str, batch: int = 8) -> tuple[Any, tuple[Any, ...]]:
     if isinstance(found, tuple) and found:
         return found[0], found[1:]
     if callable(found) and not isinstance(found, type) and not hasattr(found, "gm"):
+        if inputs:
+            return found, inputs
         raise BacklitError(
             f"{name}: expected inputs beside the {type(found).__name__}; "
             "name a tuple (network, *inputs), or a function without arguments that returns one"

@@ -36,6 +36,8 @@ class Game:
         d_steps: steps of D for each step of G (k of the paper); each sees its own pictures.
         warmup_d_steps: iterations at the start in which only D is trained.
         ema: decay of G's moving average, from which `sample` draws; None for none.
+        clip_norm: largest joint norm of a player's gradients in one update (Pascanu et al.
+            2013); longer ones are scaled down. None for no clipping.
         seed: all noise is a function of (seed, step).
 
     The networks' own parameters are the game's state: they are trained in place.
@@ -56,6 +58,7 @@ class Game:
         d_steps: int = 1,
         warmup_d_steps: int = 0,
         ema: float | None = 0.999,
+        clip_norm: float | None = None,
         seed: int = 0,
     ):
         for role, network in (("generator", generator), ("discriminator", discriminator)):
@@ -73,6 +76,8 @@ class Game:
             )
         if ema is not None and not 0 <= ema < 1:
             raise RecipeError(f"ema: expected a decay in [0, 1) or None, got {ema}")
+        if clip_norm is not None and not clip_norm > 0:
+            raise RecipeError(f"clip_norm: expected a positive norm or None, got {clip_norm}")
         default = optimiser or Optimiser("Adam", lr=2e-4, betas=(0.5, 0.999))
         self.generator, self.discriminator = generator, discriminator
         self.rules = Rules(
@@ -82,6 +87,7 @@ class Game:
             optimiser_g=Optimiser.of(optimiser_g or default),
             d_steps=d_steps,
             ema=ema,
+            clip_norm=clip_norm,
         )
         self.warmup_d_steps, self.seed = warmup_d_steps, seed
         self.latent_distribution = latent_distribution
@@ -327,6 +333,7 @@ class Game:
             "d_steps": rules.d_steps,
             "warmup_d_steps": self.warmup_d_steps,
             "ema": rules.ema,
+            "clip_norm": rules.clip_norm,
             "latent": list(self.latent),
             "latent_distribution": self.latent_distribution,
             "seed": self.seed,

@@ -17,7 +17,7 @@ from backlit.gan.penalties import Penalty
 from backlit.gan.player import Player, Tensors
 from backlit.graph import Noise, Point, stamp
 from backlit.graph.function import Function
-from backlit.step import Optimiser
+from backlit.step import Optimiser, clip_by_norm
 
 
 @dataclass(frozen=True)
@@ -30,6 +30,7 @@ class Rules:
     optimiser_g: Optimiser
     d_steps: int
     ema: float | None
+    clip_norm: float | None = None
 
 
 class Iteration:
@@ -172,7 +173,7 @@ class Iteration:
             )
             now.update(result["state"])
             metrics |= result["metrics"]
-            self._update("D update", self.rules.optimiser_d, now, grads, rates["lr_d"])
+            self._update("D update", self.rules.optimiser_d, now, grads, rates["lr_d"], metrics)
         if self.with_g:
             inner = self._inner(noise, "G/")
             result, grads = self.loss_g.value_and_grad(
@@ -180,7 +181,7 @@ class Iteration:
             )
             now.update(result["state"])
             metrics |= result["metrics"]
-            self._update("G update", self.rules.optimiser_g, now, grads, rates["lr_g"])
+            self._update("G update", self.rules.optimiser_g, now, grads, rates["lr_g"], metrics)
             self._average(now)
         return {name: t for name, t in now.items() if t is not state[name]}, metrics
 
@@ -196,17 +197,25 @@ class Iteration:
             points.append(self.loss_g.point("G loss", tensors, _names(self.g)))
         return points
 
-    @staticmethod
-    def _update(phase: str, optimiser: Optimiser, now: Tensors, grads: Tensors, lr: Tensor) -> None:
+    def _update(
+        self,
+        phase: str,
+        optimiser: Optimiser,
+        now: Tensors,
+        grads: Tensors,
+        lr: Tensor,
+        metrics: Tensors,
+    ) -> None:
         with stamp(phase=phase, role="update"):
-            names = list(grads)
+            names, steepest = list(grads), list(grads.values())
+            if self.rules.clip_norm is not None:
+                steepest, norm = clip_by_norm(steepest, self.rules.clip_norm)
+                metrics[f"grad_norm_{phase[0].lower()}"] = norm
             states = [
                 {slot: now[f"optimiser/{name}/{slot}"] for slot in optimiser.slots}
                 for name in names
             ]
-            new, new_states = optimiser.update(
-                [now[name] for name in names], list(grads.values()), states, lr
-            )
+            new, new_states = optimiser.update([now[name] for name in names], steepest, states, lr)
         for name, tensor, slots in zip(names, new, new_states, strict=True):
             now[name] = tensor
             now.update({f"optimiser/{name}/{slot}": t for slot, t in slots.items()})

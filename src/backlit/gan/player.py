@@ -52,15 +52,6 @@ class Player:
             for wire, node in zip(self.graph.inputs, placeholders(self.graph.gm), strict=True)
             if wire.kind == "input"
         )
-        # Two names of one tensor (tied weights) are one entry of the state: the first name's.
-        first: dict[int, str] = {}
-        self.alias = {
-            name: first.setdefault(id(tensor), name)
-            for name, tensor in [
-                *module.named_parameters(remove_duplicate=False),
-                *module.named_buffers(remove_duplicate=False),
-            ]
-        }
         self.trainable = [n for n, p in module.named_parameters() if p.requires_grad]
 
     @staticmethod
@@ -96,10 +87,10 @@ class Player:
             elif wire.kind == "constant":
                 flat.append(self.graph.bindings[wire.name])
             else:
-                flat.append(state[f"{self.role}/{self.alias[wire.name]}"])
+                flat.append(state[f"{self.role}/{wire.name}"])
         outputs, values = forward(self.graph.gm, flat)
         n = len(self.graph.new_buffers)
-        names = [f"{self.role}/{self.alias[name]}" for name in self.graph.new_buffers]
+        names = [f"{self.role}/{name}" for name in self.graph.new_buffers]
         grad = None
         if slope:
             seed = {self._score: torch.ones_like(outputs[n])}

@@ -31,6 +31,7 @@ FAMILIES = (
     "pooling",
     "adaptive_pooling",
     "indexing",
+    "scattering",
     "embedding",
     "ordering",
     "cumulative",
@@ -43,6 +44,7 @@ FAMILIES = (
     "smooth_activations",
     "trigonometric",
     "special",
+    "bounds",
     "solving",
 )
 
@@ -58,6 +60,13 @@ class _Library(types.ModuleType):
 
     def __len__(self) -> int:
         return len(set(REGISTRY.values()))
+
+    def __repr__(self) -> str:
+        lines = [f"{len(self)} gates"]
+        for each in self:
+            names = ", ".join(each.aten_names())
+            lines.append(f"{each.__name__:28} {each.formula:40} {names}")
+        return "\n".join(lines)
 
 
 sys.modules[__name__].__class__ = _Library

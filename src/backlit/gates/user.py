@@ -114,12 +114,10 @@ def _operator(cls: Any, signature: inspect.Signature) -> Any:
     plain = cls.forward
 
     def run(*args: Any) -> Any:
-        outputs, tree = tree_flatten(plain(*args))
-        taken = {t.untyped_storage()._cdata for t in tree_flatten(args)[0] if _is_real(t)}
         # an operator's output may not share memory with its input
-        own = [
-            o.clone() if _is_real(o) and o.untyped_storage()._cdata in taken else o for o in outputs
-        ]
+        taken = {t.untyped_storage()._cdata for t in tree_flatten(args)[0] if isinstance(t, Tensor)}
+        outputs, tree = tree_flatten(plain(*args))
+        own = [o.clone() if o.untyped_storage()._cdata in taken else o for o in outputs]
         return tree_unflatten(own, tree)
 
     def prototype(*args: Any) -> Any:
@@ -143,7 +141,7 @@ def _operator(cls: Any, signature: inspect.Signature) -> Any:
     definition = torch.library.custom_op(
         f"{NAMESPACE}::{name}", run, mutates_args=(), schema=schema
     )
-    definition.register_fake(plain)
+    definition.register_fake(run)
     cls.backward = staticmethod(_checked(cls, signature))
 
     def remember(ctx: Any, inputs: Any, output: Any) -> None:
@@ -164,10 +162,6 @@ def _operator(cls: Any, signature: inspect.Signature) -> Any:
 
     definition.register_autograd(backward, setup_context=remember)
     return getattr(getattr(torch.ops, NAMESPACE), name).default
-
-
-def _is_real(value: Any) -> bool:
-    return isinstance(value, Tensor) and type(value) is Tensor
 
 
 def _checked(cls: Any, signature: inspect.Signature) -> Callable[..., tuple[Any, ...]]:

@@ -22,7 +22,7 @@ from backlit.graph.origin import origin_of, remember_gradient, stamp, traced_nam
 Values = dict[Node, Any]
 
 # A view was captured for one memory layout; the same values may come in another (channels last).
-_LAYOUT_FREE = {aten.view.default: aten.reshape.default}
+_LAYOUT_FREE: dict[Any, Any] = {aten.view.default: aten.reshape.default}
 
 
 def forward(

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.export.graph_signature import InputKind, OutputKind, OutputSpec
-from torch.fx import GraphModule
+from torch.fx import GraphModule, Node
 from torch.utils._pytree import tree_flatten, tree_map
 
 from backlit.errors import CaptureError
@@ -66,8 +66,11 @@ def capture(
     names = _argument_names(signature, args, kwargs)
     state = {
         **dict(module.named_parameters(remove_duplicate=False)),
-        **dict(module.named_buffers()),
+        **dict(module.named_buffers(remove_duplicate=False)),
     }
+    # Two names of one tensor (tied weights) are one wire: its gradient is the sum of both uses.
+    first_name = {id(tensor): name for name, tensor in reversed(state.items())}
+    wire_of: dict[str, Node] = {}
     user_position = 0
     for node, spec in zip(placeholders(gm), signature_of.input_specs, strict=True):
         if spec.kind == InputKind.USER_INPUT:
@@ -80,8 +83,15 @@ def capture(
             example[name] = leaf.detach()
         elif spec.kind in (InputKind.PARAMETER, InputKind.BUFFER):
             kind = "parameter" if spec.kind == InputKind.PARAMETER else "buffer"
-            inputs.append(Input(spec.target, kind))
-            bindings[spec.target] = state[spec.target]
+            tensor = state[spec.target]
+            name = first_name[id(tensor)]
+            if name in wire_of:
+                node.replace_all_uses_with(wire_of[name])
+                gm.graph.erase_node(node)
+                continue
+            wire_of[name] = node
+            inputs.append(Input(name, kind))
+            bindings[name] = tensor
         else:
             inputs.append(Input(spec.target, "constant"))
             bindings[spec.target] = exported.constants[spec.target]

@@ -19,7 +19,15 @@ from backlit.gates.samples import Draw
 from backlit.graph import backprop
 from backlit.graph.capture import capture
 from backlit.graph.graph import Graph
-from backlit.graph.numerical import Comparison, Subject, compare, cotangent, double, in_double, isolate
+from backlit.graph.numerical import (
+    Comparison,
+    Subject,
+    compare,
+    cotangent,
+    double,
+    in_double,
+    isolate,
+)
 from backlit.graph.origin import origin_of
 from backlit.graph.report import Entry, Report
 

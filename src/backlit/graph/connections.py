@@ -6,8 +6,6 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from torch.fx import Node
-
 from backlit.gates import aten
 from backlit.graph.graph import Graph
 from backlit.graph.origin import origin_of
@@ -51,18 +49,15 @@ def connections(graph: Graph) -> list[Connections]:
     found = []
     for call in graph:
         if call.node.target is aten.convolution.default and not call.node.args[6]:
-            x, w = call.node.args[:2]
-            assert isinstance(x, Node) and isinstance(w, Node)
+            x, w, *_ = call.node.all_input_nodes
             if x.target is aten.constant_pad_nd.default:
-                x = x.args[0]  # type: ignore[assignment]
+                x = x.all_input_nodes[0]
             inputs = math.prod(x.meta["val"].shape[1:])
             window = math.prod(w.meta["val"].shape[1:])
             hidden = math.prod(call.node.meta["val"].shape[1:])
             shared = w.meta["val"].numel()
             module = origin_of(call.node).module
             found.append(
-                Connections(
-                    call.name, module, hidden, inputs * hidden, window * hidden, shared
-                )
+                Connections(call.name, module, hidden, inputs * hidden, window * hidden, shared)
             )
     return found

@@ -111,9 +111,7 @@ def explained(error: Exception, module: nn.Module) -> CaptureError:
         if fits(f"{type(error).__name__} {text}"):
             why = meaning
             break
-    return CaptureError(
-        f"expected a module torch.export can follow; {type(module).__name__} {why}"
-    )
+    return CaptureError(f"expected a module torch.export can follow; {type(module).__name__} {why}")
 
 
 def refuse_unknown(node: Node) -> None:

@@ -16,7 +16,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.fx import Node
+from torch.fx import GraphModule, Node
 from torch.fx.experimental.proxy_tensor import get_proxy_mode, get_proxy_slot
 
 _FRAME = re.compile(
@@ -95,13 +95,51 @@ def traced_name(value: Any) -> str:
     wire = get_proxy_slot(value, mode.tracer, None)
     if wire is None:
         return ""
-    node = wire.proxy.node
+    node: Any = wire.proxy.node
     return node.args[0].name if node.target is operator.getitem else node.name
 
 
 def _last_traced() -> Node | None:
     mode = get_proxy_mode()
     return None if mode is None else mode.tracer.graph._root.prev
+
+
+class Renamed:
+    """While a graph is traced again: which gate of the new graph stands for one of the old."""
+
+    def __init__(self) -> None:
+        self._now: dict[str, Node] = {}
+        self._last: Node | None = None
+
+    def note(self, node: Node, value: Any) -> None:
+        """Told of each gate of the old graph as soon as it has run."""
+        last = _last_traced()
+        if node.target is operator.getitem:  # its gate's parts were traced together with it
+            source: Any = node.args[0]
+            many = self._now.get(source.name)
+            parts = [] if many is None else list(many.users)
+            last = next((part for part in parts if part.args[1:] == node.args[1:]), None)
+            if last is not None:
+                self._now[node.name] = last
+        elif last is not None and last is not self._last and last.op == "call_function":
+            self._last = last
+            whole: Any = last.args[0] if last.target is operator.getitem else last
+            self._now[node.name] = whole
+
+    def carry_over(self, old: GraphModule) -> None:
+        """Gives the new gates what the old ones knew of each other by name."""
+        for node in old.graph.nodes:
+            new = self._now.get(node.name)
+            if new is None:
+                continue
+            gradient = self._now.get(node.meta.get("gradient", ""))
+            if gradient is not None:
+                new.meta["gradient"] = gradient.name
+        for new in next(iter(self._now.values())).graph.nodes if self._now else ():
+            origin = origin_of(new)
+            of = self._now.get(origin.of)
+            if of is not None:
+                new.meta["origin"] = replace(origin, of=of.name)
 
 
 @contextmanager

@@ -127,7 +127,7 @@ def _eager(graph: Graph, module: nn.Module, args: Any, kwargs: Any) -> tuple[Any
     try:
         with torch.random.fork_rng(devices=[]), torch.enable_grad():
             torch.manual_seed(SEED)
-            # A copy of each input: the first layer may write in place, which PyTorch forbids on leaves.
+            # Copies of the inputs: the first layer may write in place, forbidden on leaves.
             passed_args, passed_kwargs = tree_map(_copied, (args, kwargs))
             try:
                 result = torch.func.functional_call(
@@ -136,8 +136,9 @@ def _eager(graph: Graph, module: nn.Module, args: Any, kwargs: Any) -> tuple[Any
             except RuntimeError as error:
                 if "is not differentiable with respect to argument" not in str(error):
                     raise
+                first = str(error).splitlines()[0]
                 raise CaptureError(
-                    f"expected inputs that PyTorch differentiates, got: {str(error).splitlines()[0]}; "
+                    f"expected inputs that PyTorch differentiates, got: {first}; "
                     "close over that tensor instead of passing it"
                 ) from error
             outputs = tree_flatten(result)[0]

@@ -17,6 +17,7 @@ from backlit.gates import REGISTRY, aten
 from backlit.graph.backprop import forward
 from backlit.graph.composites import COMPOSITES
 from backlit.graph.quick_export import without_collection
+from backlit.graph.origin import Renamed
 
 # Views written in place that `functionalize` leaves (matmul of a vector ends in one): the graph
 # goes on from their result, so the plain view says the same.
@@ -64,7 +65,9 @@ def trace(
     if any(_writes(node) for node in gm.graph.nodes):
         # PyTorch's own decompositions may write in place, even through views (circular padding);
         # a gate has no side effects, so the graph is traced once more with each write a value.
-        gm = _make(functionalize(partial(_outputs, gm), remove="mutations"), inputs)
+        first, now = gm, Renamed()
+        gm = _make(functionalize(partial(_outputs, first, now), remove="mutations"), inputs)
+        now.carry_over(first)
         for node in gm.graph.nodes:
             node.target = _IN_PLACE_VIEWS.get(node.target, node.target)
     gm.graph.eliminate_dead_code()
@@ -86,5 +89,5 @@ def _writes(node: Node) -> bool:
     return node.op == "call_function" and schema is not None and schema.is_mutable
 
 
-def _outputs(gm: GraphModule, *inputs: Tensor) -> Any:
-    return forward(gm, inputs)[0]
+def _outputs(gm: GraphModule, now: Renamed, *inputs: Tensor) -> Any:
+    return forward(gm, inputs, now.note)[0]

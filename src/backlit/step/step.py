@@ -12,12 +12,14 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.fx import GraphModule
 from torch.nn import Parameter
 
 from backlit.errors import BacklitError
 from backlit.gates.base import aten
 from backlit.graph import backprop
 from backlit.graph.graph import GateCall, Input, Watched
+from backlit.graph.inline import inline
 from backlit.graph.noise import Noise, generator_for
 from backlit.graph.origin import origin_of
 from backlit.graph.show import Shown, Times
@@ -68,15 +70,19 @@ class Step(Shown):
         self.gm, spec = trace(flat, [t.detach() for t in examples], self.names)
         changed, metrics = spec.unflatten(range(spec.num_leaves))
         self.metrics: list[str] = list(metrics)
-        self._update_in_place(list(changed))
+        # What a compiler is given: the same graph, users' gates opened so that it sees inside.
+        self._compilable = inline(self.gm)
+        self._update_in_place(self.gm, list(changed))
+        if self._compilable is not self.gm:
+            self._update_in_place(self._compilable, list(changed))
         self._call: Callable[..., Any] = self.gm
         self.mode = "plain"
 
-    def _update_in_place(self, changed: list[str]) -> None:
-        """Ends the graph in copies into the state's wires instead of returning the new state."""
-        graph = self.gm.graph
+    def _update_in_place(self, gm: GraphModule, changed: list[str]) -> None:
+        """Ends a graph in copies into the state's wires instead of returning the new state."""
+        graph = gm.graph
         output = next(iter(reversed(graph.nodes)))
-        wires = dict(zip(self.names, backprop.placeholders(self.gm), strict=True))
+        wires = dict(zip(self.names, backprop.placeholders(gm), strict=True))
         results = list(output.args[0])
         with graph.inserting_before(output):
             for name, new in zip(changed, results[: len(changed)], strict=True):
@@ -85,7 +91,7 @@ class Step(Shown):
                     copy.meta["origin"] = origin_of(new)
         output.args = (tuple(results[len(changed) :]),)
         graph.lint()
-        self.gm.recompile()
+        gm.recompile()
 
     @property
     def gates(self) -> list[GateCall]:
@@ -114,7 +120,7 @@ class Step(Shown):
             mode = "plain"
         if mode == "compiled":
             if self.mode != "compiled":
-                self._call = compile_graph(self.gm, self._inputs(batch, 0, 0))
+                self._call = compile_graph(self._compilable, self._inputs(batch, 0, 0))
         else:
             self._call = self.gm
         self.mode = mode

@@ -67,6 +67,7 @@ def build_game(recipe: Recipe) -> Trainable:
         d_steps=game.d_steps,
         warmup_d_steps=game.warmup_d_steps,
         ema=game.ema or None,
+        clip_norm=game.clip_norm or None,
         optimiser_d=_optimiser(optimiser.d),
         optimiser_g=_optimiser(optimiser.g),
         seed=recipe.train.seed,

@@ -99,6 +99,7 @@ class Game(Section):
         d_steps: updates of D per update of G.
         warmup_d_steps: first iterations in which D alone is updated.
         ema: decay of G's moving average per step; 0 for none.
+        clip_norm: largest joint norm of a player's gradients; 0 for no clipping.
     """
 
     loss: Annotated[Named, BeforeValidator(_named)] = Named(name="nonsaturating")
@@ -106,6 +107,7 @@ class Game(Section):
     d_steps: PositiveInt = 1
     warmup_d_steps: NonNegativeInt = 0
     ema: Fraction = 0.999
+    clip_norm: NonNegativeFloat = 0.0
 
 
 class SGD(Section):

@@ -48,6 +48,7 @@ class Sitting:
         self._again = again
         self._report = report
         self._saved_step: int | None = None
+        self._step_s = 0.0  # mean time of a step in this sitting, pictures and saving included
         # As it comes back from a checkpoint's JSON: lists for tuples.
         self._identity = json.loads(json.dumps({"data": data.key, "game": game.description}))
         self._environment: dict[str, Any] = {}
@@ -82,7 +83,10 @@ class Sitting:
             self._say("stopped", text)
             raise Interrupted(stop.signum, text)
         self._draw(self._folder.picture)
-        self._say("finished", f"finished: {self.step:,} steps, {self._folder.picture}")
+        self._say(
+            "finished",
+            f"finished: {self.step:,} steps, {self._folder.picture} ({self._step_s:.3f} s a step)",
+        )
 
     def _resume(self) -> dict[str, Any]:
         """Load the last whole checkpoint; return the environment it was made in."""
@@ -174,6 +178,7 @@ class Sitting:
                     self._keep_good()
                 rate = (self.step - first) * settings.batch / (time.monotonic() - start_s)
                 self._show(task, metrics, rate)
+        self._step_s = (time.monotonic() - start_s) / max(self.step - first, 1)
 
     def _show(self, task: Task, metrics: dict[str, float], rate: float) -> None:
         numbers = [

@@ -18,12 +18,13 @@ from backlit.graph.show.model import (
     Wire,
 )
 from backlit.graph.show.numbers import Picture, Stats, stats_of
-from backlit.graph.show.shown import Shown
+from backlit.graph.show.shown import Shown, write_text
 from backlit.graph.show.svg import svg
-from backlit.graph.show.text import card, overview, table, text
-from backlit.graph.show.timing import Times, time_pass
+from backlit.graph.show.text import SMALL, card, overview, table, text
+from backlit.graph.show.timing import Times, time_pass, watch
 
 __all__ = [
+    "SMALL",
     "DepthCell",
     "Description",
     "Figure",
@@ -46,4 +47,6 @@ __all__ = [
     "table",
     "text",
     "time_pass",
+    "watch",
+    "write_text",
 ]

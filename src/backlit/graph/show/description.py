@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.fx import Node
 
 from backlit.gates import aten, gate_of
-from backlit.graph.origin import origin_of
+from backlit.graph.origin import Origin, origin_of
 from backlit.graph.show.model import (
     DepthCell,
     Description,
@@ -51,14 +51,14 @@ def describe(
     nodes = _nodes(target)
     if watched is None:
         watched = getattr(target, "watched", None)
+    by_name = {node.name: node for node in nodes}
     calls = [n for n in nodes if n.op == "call_function" and n.target is not operator.getitem]
-    known = {node.name for node in nodes}
     outside = [n for n in nodes if n.op in ("placeholder", "get_attr")]
     outside += dict.fromkeys(
         source
         for node in calls
         for source in map(_source, node.all_input_nodes)
-        if source.name not in known
+        if source.name not in by_name
     )
     names = [(wire.name, wire.kind) for wire in getattr(target, "inputs", ())]
     labels: dict[str, str] = {}
@@ -69,7 +69,7 @@ def describe(
         kinds[node.name] = names[i][1] if given else _KINDS.get(node.op, "wire")
     pictures = len(calls) <= PICTURES_UP_TO if pictures is None else pictures
     numbers = _Numbers(watched, pictures)
-    gates = tuple(_gate(node, labels, numbers, times) for node in calls)
+    gates = tuple(_gate(node, by_name, labels, numbers, times) for node in calls)
     inputs = tuple(
         InputWire(
             node.name,
@@ -81,9 +81,7 @@ def describe(
         )
         for node in outside
     )
-    sizes = {
-        wire.name: math.prod(wire.shape or ()) for wire in inputs if wire.kind == "parameter"
-    }
+    sizes = {wire.name: math.prod(wire.shape or ()) for wire in inputs if wire.kind == "parameter"}
     read = {
         node.name: {n.name: sizes[n.name] for n in node.all_input_nodes if n.name in sizes}
         for node, gate in zip(calls, gates, strict=True)
@@ -138,7 +136,11 @@ def _form(value: Any) -> tuple[tuple[int, ...] | None, str]:
 
 
 def _gate(
-    node: Node, labels: Mapping[str, str], numbers: _Numbers, times: Times | None
+    node: Node,
+    by_name: Mapping[str, Node],
+    labels: Mapping[str, str],
+    numbers: _Numbers,
+    times: Times | None,
 ) -> GateInfo:
     gate = gate_of(node.target)
     origin = origin_of(node)
@@ -146,6 +148,7 @@ def _gate(
     kind = gate.__name__ if gate else op.split(".")[1] if op.count(".") else op
     arguments, plain = _arguments(node, labels, gate is not None and gate.broadcasts)
     value = node.meta.get("val")
+    shape, dtype = _form(value)
     wrapped = not origin.module and origin.module_type == "Function"
     return GateInfo(
         name=node.name,
@@ -156,7 +159,8 @@ def _gate(
         local=_plain_signs(gate.local if gate else "", node),
         arguments=arguments,
         inputs=tuple(_wire_name(n) for n in node.all_input_nodes),
-        **dict(zip(("shape", "dtype"), _form(value), strict=True)),
+        shape=shape,
+        dtype=dtype,
         outputs=len(value) if isinstance(value, (tuple, list)) else 1,
         module=origin.module,
         # a captured function is wrapped in a module of this name
@@ -165,13 +169,19 @@ def _gate(
         code=origin.code,
         phase=origin.phase,
         role="state" if _writes_state(node) else origin.role,
-        of=origin.of,
+        # the name of a gate of an inner trace may be another gate's here
+        of=origin.of if _same_place(by_name.get(origin.of), origin) else "",
         value=numbers.value(node),
         gradient=numbers.gradient(node),
         local_values=numbers.local(node),
         forward_s=times.forward.get(node.name) if times else None,
         backward_s=times.backward.get(node.name) if times else None,
     )
+
+
+def _same_place(node: Node | None, origin: Origin) -> bool:
+    there = None if node is None else origin_of(node)
+    return there is not None and (there.phase, there.module) == (origin.phase, origin.module)
 
 
 def _writes_state(node: Node) -> bool:
@@ -183,9 +193,9 @@ def _writes_state(node: Node) -> bool:
 def _plain_signs(formula: str, node: Node) -> str:
     """A formula without the scale factors α and β where the gate leaves them at 1."""
     for sign, name in (("α", "alpha"), ("β", "beta")):
-        if name not in node.kwargs and any(
-            a.name == name and a.kwarg_only for a in getattr(node.target, "_schema").arguments
-        ):
+        schema: Any = getattr(node.target, "_schema", None)
+        takes = schema and any(a.name == name and a.kwarg_only for a in schema.arguments)
+        if takes and name not in node.kwargs:
             formula = formula.replace(f"{sign} ", "").replace(sign, "1")
     return formula
 
@@ -323,5 +333,3 @@ def _depth(gates: Sequence[GateInfo], groups: Sequence[Group]) -> Iterable[Depth
             yield DepthCell(strip, path or last.kind, group.name, last.name, norm, log)
 
     return visit(groups[0], groups[0].label, "")
-
-

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from typing import Any
 
-from backlit.graph.show.model import Description
+from backlit.graph.show.model import Description, GateInfo, InputWire
 from backlit.graph.show.numbers import Stats
 
 HIGH, LEAD, GAP_X, GAP_Y, LETTER = 40.0, 44.0, 84.0, 34.0, 8.2
@@ -89,7 +90,8 @@ def figure(d: Description) -> Figure:
     for name, wire in outputs.items():
         boxes[name] = ("output", wire.label, "", LETTER * len(wire.label) + 6)
     edges = list(dict.fromkeys(e for e in edges if e[0] in boxes))
-    numbers = {x.name: (short(x.value), short(x.gradient)) for x in (*d.inputs, *d.gates)}
+    seen: list[InputWire | GateInfo] = [*d.inputs, *d.gates]
+    numbers = {x.name: (short(x.value), short(x.gradient)) for x in seen}
     arrays = any(text.startswith("‖") for pair in numbers.values() for text in pair)
     lead = LEAD + 30 if arrays else LEAD
     places, routes, size = _place({k: b[3] for k, b in boxes.items()}, edges, lead)
@@ -129,7 +131,7 @@ def _place(
     before: dict[str, list[str]] = {name: [] for name in layer}
     after: dict[str, list[str]] = {name: [] for name in layer}
     for chain in chains.values():
-        for a, b in zip(chain, chain[1:], strict=False):
+        for a, b in pairwise(chain):
             after[a].append(b)
             before[b].append(a)
     columns: list[list[str]] = [[] for _ in range(max(layer.values(), default=0) + 1)]
@@ -138,18 +140,19 @@ def _place(
     y = _rows(columns, before, after)
     low = min(y.values(), default=0.0)
     y = {name: v - low + HIGH for name, v in y.items()}
-    x, right = {}, GAP_X / 3
+    x: dict[str, float] = {}
+    right = GAP_X / 3
     for column in columns:
         wide = max(widths.get(name, 0.0) for name in column)
         x |= {name: right + wide / 2 for name in column}
         right += wide + lead + GAP_X - LEAD
-    routes = {}
+    routes: dict[Edge, tuple[Point, ...]] = {}
     for (source, target), chain in chains.items():
         start = (x[source] + widths[source] / 2, y[source])
         end = (x[target] - widths[target] / 2, y[target])
         straight = (min(start[0] + lead, end[0] - 20), start[1])  # its numbers stand there
-        bends = [(x[b], y[b]) for b in chain[1:-1]]
-        routes[source, target] = tuple(_round(p) for p in (start, straight, *bends, end))
+        turns = [(x[bend], y[bend]) for bend in chain[1:-1]]
+        routes[source, target] = tuple(_round(p) for p in (start, straight, *turns, end))
     places = {name: _round((x[name], y[name])) for name in widths}
     return places, routes, _round((right - lead, max(y.values(), default=0.0) + HIGH))
 

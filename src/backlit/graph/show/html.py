@@ -55,17 +55,19 @@ def compact(d: Description) -> dict[str, Any]:
     def s(text: str) -> int:
         return strings.setdefault(text, len(strings))
 
-    ends = {x.name: i for i, x in enumerate([*d.gates, *d.inputs])}
+    names = [*(g.name for g in d.gates), *(w.name for w in d.inputs)]
+    ends = {name: i for i, name in enumerate(names)}
+    labels = {w.name: w.label for w in d.inputs}
     items = ends | {group.name: -1 - i for i, group in enumerate(d.groups)}
     kinds: dict[tuple[str, ...], int] = {}
-    rows = [
-        kinds.setdefault((g.kind, g.operator, g.formula, g.local), len(kinds)) for g in d.gates
-    ]
+    rows = [kinds.setdefault((g.kind, g.operator, g.formula, g.local), len(kinds)) for g in d.gates]
     columns: dict[str, list[Any]] = {
         "name": [g.name for g in d.gates],
         "kind": rows,
         "symbol": [s(g.symbol) for g in d.gates],
-        "arguments": [_arguments(g.arguments, g.inputs) for g in d.gates],
+        "arguments": [
+            _arguments(g.arguments, [labels.get(i, i) for i in g.inputs]) for g in d.gates
+        ],
         "shape": [s(_shape(g.shape)) for g in d.gates],
         "value": [_stats(g.value) for g in d.gates],
         "gradient": [_stats(g.gradient) for g in d.gates],
@@ -88,8 +90,10 @@ def compact(d: Description) -> dict[str, Any]:
         "outputs": [[w.label, ends[w.source.split("[")[0]], w.kind] for w in d.outputs],
         "wires": [n for w in d.wires for n in (ends[w.source], w.part, ends[w.target])],
         "groups": [
-            [g.label, g.kind, g.type, g.path, [items[i] for i in g.items], g.repeats]
-            + [g.gates, g.parameters]
+            [
+                *(g.label, g.kind, g.type, g.path, [items[i] for i in g.items]),
+                *(g.repeats, g.gates, g.parameters),
+            ]
             for g in d.groups
         ],
         "depth": [
@@ -100,10 +104,10 @@ def compact(d: Description) -> dict[str, Any]:
     }
 
 
-def _arguments(arguments: Iterable[str], inputs: tuple[str, ...]) -> list[str] | int:
+def _arguments(arguments: Iterable[str], inputs: list[str]) -> list[str] | int:
     """Only where they say more than the wires do."""
     arguments = list(arguments)
-    return 0 if arguments == list(inputs) else arguments
+    return 0 if arguments == inputs else arguments
 
 
 def _once(column: list[Any]) -> Any:

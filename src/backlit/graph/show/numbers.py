@@ -74,6 +74,7 @@ def stats_of(
     wide = x.double()
     finite = wide if bool(torch.isfinite(wide).all()) else wide[torch.isfinite(wide)]
     n = x.numel()
+    nonfinite = 1 - finite.numel() / n
     if finite.numel() == 0:
         finite = torch.zeros(1, dtype=torch.float64)
     low, high = (float(v) for v in torch.aminmax(finite))
@@ -90,7 +91,7 @@ def stats_of(
         mean=float(finite.mean()),
         norm=float(finite.norm()),
         zeros=1 - int(torch.count_nonzero(wide)) / n,
-        nonfinite=1 - finite.numel() / n if finite.numel() <= n else 0.0,
+        nonfinite=nonfinite,
         saturated=None if slope is None else float((slope < 0.04).double().mean()),
         histogram=counts,
         picture=picture_of(wide, colour) if pictures and n > 1 else None,
@@ -110,7 +111,7 @@ def picture_of(x: Tensor, colour: bool = False) -> Picture | None:
         x = x[:, :, 0, 0]
     if x.dim() == 4:
         if colour and x.shape[1] == 3 and min(x.shape[2:]) >= 8:
-            rows, columns = _fit(*x.shape[2:], 32)
+            rows, columns = _fit(x.shape[2], x.shape[3], 32)
             planes = adaptive_avg_pool2d(x[0], (rows, columns))
             return _pixels(planes.permute(1, 2, 0), rows, columns, 3, of + "[0]")
         x, of = x[0], of + "[0]"

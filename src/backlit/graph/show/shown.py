@@ -7,10 +7,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from backlit.errors import GateError
 from backlit.graph.show.model import Description
-
-FIGURE_UP_TO = 150  # gates; above, only a page that folds can be read
 
 
 class Shown:
@@ -26,7 +23,7 @@ class Shown:
         """Writes one self-contained page that opens by module; returns its path."""
         from backlit.graph.show.html import page
 
-        return _write(Path(path), page(self.describe(**options)))
+        return write_text(Path(path), page(self.describe(**options)))
 
     def svg(self, path: str | Path, **options: Any) -> Path:
         """Writes a figure; returns its path.
@@ -36,13 +33,8 @@ class Shown:
         """
         from backlit.graph.show.svg import svg
 
-        d = self.describe(**options, pictures=False)
-        if len(d.gates) > FIGURE_UP_TO:
-            raise GateError(
-                f"expected at most {FIGURE_UP_TO} gates in a figure, got {len(d.gates):,}; "
-                "write the page instead: html(path)"
-            )
-        return _write(Path(path), svg(d))
+        d = self.describe(**{"pictures": False} | options)
+        return write_text(Path(path), svg(d))
 
     def _repr_html_(self) -> str:
         from backlit.graph.show.html import page
@@ -62,7 +54,8 @@ class Shown:
         return text(self.describe(pictures=False))
 
 
-def _write(path: Path, content: str) -> Path:
+def write_text(path: Path, content: str) -> Path:
+    """Writes a file that is whole or not there; returns its path."""
     aside = path.with_name(f".{path.name}.aside")
     try:
         with open(aside, "w", encoding="utf-8", newline="\n") as file:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from html import escape
 
+from backlit.errors import GateError
 from backlit.graph.show.figure import Box, Line, figure
 from backlit.graph.show.model import Description
 
-VALUE, GRADIENT = "#0a7d33", "#c2253a"
+UP_TO = 150  # gates; above, only a page that folds can be read
 _FILL = {"forward": "#fff", "backward": "#fdf0f1", "update": "#fbf6e9"}
 _STYLE = """text{font:15px 'Helvetica Neue',Arial,sans-serif;fill:#222}
 .gate{stroke:#556;stroke-width:1.5}.wire{fill:none;stroke:#8a93a3;stroke-width:1.5}
@@ -19,7 +20,15 @@ def svg(d: Description) -> str:
     """A self-contained SVG of a small graph, as in the classic teaching figure.
 
     Source: Stanford CS231n, lecture 4, "Backpropagation and neural networks", for the figure.
+
+    Raises:
+        GateError: more than 150 gates.
     """
+    if len(d.gates) > UP_TO:
+        raise GateError(
+            f"expected at most {UP_TO} gates in a figure, got {len(d.gates):,}; "
+            "write the page instead, which folds"
+        )
     f = figure(d)
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {f.width:g} {f.height:g}" '
@@ -62,7 +71,7 @@ def _box(box: Box) -> str:
 
 
 def _numbers(line: Line) -> str:
-    (x, y), x_ = line.points[0], line.points[0][0] + 6
-    value = f'<text class="value halo" x="{x_:g}" y="{y - 6:g}">{escape(line.value)}</text>'
-    gradient = f'<text class="gradient halo" x="{x_:g}" y="{y + 17:g}">{escape(line.gradient)}'
+    x, y = line.points[0]
+    value = f'<text class="value halo" x="{x + 6:g}" y="{y - 6:g}">{escape(line.value)}</text>'
+    gradient = f'<text class="gradient halo" x="{x + 6:g}" y="{y + 17:g}">{escape(line.gradient)}'
     return (value if line.value else "") + (f"{gradient}</text>" if line.gradient else "")

@@ -25,7 +25,7 @@ def text(d: Description, width: int | None = None) -> str:
 
 def table(d: Description, width: int | None = None) -> str:
     """Every gate in a row: inputs, shape, value, local gradient, gradient."""
-    arrays = any(wire.shape for wire in (*d.inputs, *d.gates))
+    arrays = any(w.shape for w in d.inputs) or any(g.shape for g in d.gates)
     rows = [
         _drop_empty(d, arrays, [w.label, w.kind, "", _shape(w.shape), _value(w.value)])
         + _numbers(d, "", w.gradient)
@@ -168,7 +168,7 @@ def columns(
     """
     width, right = _width(width), set(right)
     sizes = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    while sum(sizes) + 2 * (len(sizes) - 1) > width and max(sizes) > 8:
+    while sum(sizes) + 2 * (len(sizes) - 1) > width and max(sizes) > 4:
         sizes[sizes.index(max(sizes))] -= 1
     lines = []
     for number_, row in enumerate(rows):
@@ -216,7 +216,11 @@ def _stats(stats: Stats | None) -> str:
     if stats is None or stats.count == 1:
         return _value(stats)
     span = f"({number(stats.minimum)} … {number(stats.maximum)})"
-    parts = [f"mean {number(stats.mean)} {span}", f"norm {number(stats.norm)}", f"zeros {stats.zeros:.0%}"]
+    parts = [
+        f"mean {number(stats.mean)} {span}",
+        f"norm {number(stats.norm)}",
+        f"zeros {stats.zeros:.0%}",
+    ]
     if stats.saturated is not None:
         parts.append(f"saturated {stats.saturated:.0%}")
     if stats.nonfinite:

@@ -68,9 +68,23 @@ def time_pass(graph: Any, *args: Any, repeats: int = 3, seed: int = 0, **kwargs:
 
 
 @torch.no_grad()
-def time_forward(
-    gm: GraphModule, inputs: Sequence[Any], repeats: int = 3
-) -> dict[str, float]:
+def watch(graph: Any, *args: Any, seed: int = 0, **kwargs: Any) -> tuple[dict[str, Any], ...]:
+    """A watched pass of a graph whose outputs need be no loss: gradients of their sum.
+
+    Returns: values and gradients by wire name.
+    """
+    _, values = backprop.forward(graph.gm, graph.flat_inputs(args, kwargs, seed))
+    wires = backprop.placeholders(graph.gm)
+    wanted = [wires[position] for position in graph.differentiable_inputs()]
+    grads = backprop.backward(graph.gm, values, seeds_of(graph, values), wanted)
+    return (
+        {node.name: value for node, value in values.items()},
+        {node.name: grad for node, grad in grads.items() if grad is not None},
+    )
+
+
+@torch.no_grad()
+def time_forward(gm: GraphModule, inputs: Sequence[Any], repeats: int = 3) -> dict[str, float]:
     """Measures a flat graph's forward pass gate by gate; each gate keeps its least time."""
     clock = _Clock()
     for _ in range(repeats):

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import count
-from typing import Union
 
 from backlit.graph.show.model import GateInfo, Group
 
@@ -28,7 +27,7 @@ class _Box:
     repeats: int = 1
 
 
-Item = Union[GateInfo, _Box]
+Item = GateInfo | _Box
 
 
 def tree(
@@ -68,30 +67,39 @@ def tree(
 def _passages(gates: Sequence[GateInfo]) -> list[str]:
     """For each gate the phase it is shown in; empty where the graph has one phase only.
 
-    A phase that comes back after an update (a second batch of fakes) is another one.
+    A phase that comes back is another one: after an update (a second batch of fakes), and where
+    it would lead back into itself (the gradient of a gradient).
     """
     phases = [gate.phase for gate in gates]
     following = ""
     for i in reversed(range(len(gates))):
         following = phases[i] = phases[i] or following
-    found: list[tuple[int, str, str]] = []
-    number, updating = 0, False
+    names: list[str] = []  # of the passages, in order
+    current: dict[tuple[int, str, str], int] = {}
+    place: dict[str, int] = {}  # the passage of each gate
+    behind: dict[str, int] = {}  # the passages that lead to it, its own included, as bits
+    updates, updating = 0, False
     for gate, phase in zip(gates, phases, strict=True):
-        update = gate.role == "update"
-        number += updating and gate.role not in ("update", "state")
-        updating = update
-        found.append((number, phase, gate.role))
-    names: dict[tuple[int, str, str], str] = {}
-    for i, (gate, key) in enumerate(zip(gates, found, strict=True)):
-        _, phase, role = key
-        if role == "state":
-            found[i], names[0, "", "state"] = (0, "", "state"), STATE
-        elif key not in names:
-            label = phase or role
-            label += " · backward" if phase and role == "backward" else ""
-            again = sum(name.split(" (")[0] == label for name in names.values())
-            names[key] = f"{label} ({again + 1})" if again else label
-    return [names[key] for key in found] if len(names) > 1 else [""] * len(gates)
+        if updating and gate.role not in ("update", "state"):
+            updates += 1
+        updating = gate.role == "update"
+        key = (0, STATE, "state") if gate.role == "state" else (updates, phase, gate.role)
+        sources = [s for s in (wire.split("[")[0] for wire in gate.inputs) if s in place]
+        mine = current.get(key)
+        if mine is None or (
+            gate.role != "state"
+            and any(place[s] != mine and behind[s] >> mine & 1 for s in sources)
+        ):
+            label = (phase or gate.role) if gate.role != "state" else STATE
+            label += " · backward" if phase and gate.role == "backward" else ""
+            again = sum(name.split(" (")[0] == label for name in names)
+            mine = current[key] = len(names)
+            names.append(f"{label} ({again + 1})" if again else label)
+        place[gate.name] = mine
+        behind[gate.name] = 1 << mine
+        for source in sources:
+            behind[gate.name] |= behind[source]
+    return [names[place[gate.name]] if len(names) > 1 else "" for gate in gates]
 
 
 def _fold(box: _Box) -> None:
@@ -194,7 +202,7 @@ def _names(items: list[Item]) -> str:
 
 
 def _span(items: list[Item], k: int) -> str:
-    paths = [item.label for item in items if isinstance(item, _Box) and item.kind == "module"]
+    paths = [i.path.rpartition(".")[2] for i in items if isinstance(i, _Box) and i.path]
     return f"{paths[0]} … {paths[-1]}" if len(paths) > 1 else (paths or [f"block {k + 1}"])[0]
 
 

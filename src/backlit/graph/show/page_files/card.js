@@ -80,7 +80,7 @@ function gateCard(i) {
     element("h2", "", g.kind), element("div", "sub", `${g.name} · ${g.operator}`),
     ...formula("forward", g.formula), ...formula("local gradient", local),
     facts([
-      ["arguments", element("code", "", g.arguments.join(", "))],
+      ["arguments", columns.arguments(i) ? element("code", "", g.arguments.join(", ")) : null],
       ["comes from", sources(i).length ? links([...new Set(sources(i))]) : null],
       ["goes to", targets(i).length ? links(targets(i)) : null],
       ["shape", `${g.shape || "scalar"} ${g.dtype}`],

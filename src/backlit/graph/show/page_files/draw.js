@@ -19,7 +19,6 @@ function keep(layer, key, at, build) {
     kept.set(key, element);
   }
   element.style.transform = `translate(${at.x}px,${at.y}px)`;
-  element.classList.toggle("on", selected !== null && element.dataset.id === String(selected));
   return element;
 }
 
@@ -44,37 +43,51 @@ function draw() {
     keep(nodes, key, node, g => buildNode(g, node));
   }
   for (const [key, element] of kept) if (!used.has(key)) { element.remove(); kept.delete(key); }
-  wires.replaceChildren();
-  numbers.replaceChildren();
-  const labelled = new Set();
+  const [lines, labels] = [new Set(), new Set()];
   for (const wire of current.wires) {
-    const on = !wire.port && selected !== null && (wire.from === selected || wire.to === selected);
-    make(wires, "path", { d: path(wire), class: "wire" + (wire.port ? " port" : wire.n > 3 ? " many" : "") + (on ? " on" : "") });
-    if (wire.port || labelled.has(wire.source)) continue;
-    labelled.add(wire.source);
+    const key = `${wire.from}>${wire.to}@${wire.port ? wire.a.group.index : ""}`;
+    lines.add(key);
+    const line = keepLine(wires, key, wire);
+    line.wire = wire;
+    if (wire.port || labels.has(wire.from)) continue;
+    labels.add(wire.from);
     label(numbers, wire);
   }
+  for (const [key, line] of keptLines) if (!lines.has(key)) { line.remove(); keptLines.delete(key); }
+  for (const [from, element] of keptLabels) if (!labels.has(from)) { element.remove(); keptLabels.delete(from); }
+  mark();
+}
+
+const keptLines = new Map(), keptLabels = new Map();
+function keepLine(layer, key, wire) {
+  let line = keptLines.get(key);
+  if (!line) keptLines.set(key, line = make(layer, "path", { class: "wire" + (wire.port ? " port" : wire.n > 3 ? " many" : "") }));
+  const d = path(wire);
+  if (line.getAttribute("d") !== d) line.setAttribute("d", d);
+  return line;
+}
+
+// What is selected, and the wires at it.
+function mark() {
+  for (const element of kept.values()) element.classList.toggle("on", selected !== null && element.dataset.id === String(selected));
+  for (const { wire, classList } of keptLines.values()) classList.toggle("on", !wire.port && selected !== null && (wire.from === selected || wire.to === selected));
 }
 
 const across = () => direction === "LR";
-function path({ a, b, points, port, bent }) {
+function path({ points, port, bent, back }) {
   if (bent) return rounded(points);
-  const start = across() ? [a.x + a.width, a.y + a.height / 2] : [a.x + a.width / 2, a.y + a.height];
-  const end = across() ? [b.x, b.y + b.height / 2] : [b.x + b.width / 2, b.y];
-  const forward = across() ? end[0] > start[0] : end[1] > start[1];
-  const line = forward ? [start, ...(points.length > 3 ? points.slice(1, -1) : []), end] : points;
-  let [x, y] = line[0];
-  let d = `M${x} ${y}`;
-  if (forward && !port) {
-    const next = line[1];
-    if (across()) x = Math.max(Math.min(x + lead(), next[0] - 20), x); else y = Math.max(Math.min(y + lead(), next[1] - 14), y);
+  if (back) return "M" + points.join("L");
+  const straight = port ? 4 : lead();
+  let d = `M${points[0]}`;
+  for (let k = 1; k < points.length; k += 2) {
+    let [x, y] = points[k];
+    if (k === points.length - 1) { d += `L${x} ${y}`; break; }
+    const [p, q] = points[k + 1];
+    if (k === 1) {
+      if (across()) x = Math.min(x + straight, p - 16); else y = Math.min(y + straight, q - 12);
+    }
     d += `L${x} ${y}`;
-  }
-  for (const [p, q] of line.slice(1)) {
-    if (!forward) d += `L${p} ${q}`;
-    else if (across()) d += `C${(x + p) / 2} ${y} ${(x + p) / 2} ${q} ${p} ${q}`;
-    else d += `C${x} ${(y + q) / 2} ${p} ${(y + q) / 2} ${p} ${q}`;
-    [x, y] = [p, q];
+    d += across() ? `C${(x + p) / 2} ${y} ${(x + p) / 2} ${q} ${p} ${q}` : `C${x} ${(y + q) / 2} ${p} ${(y + q) / 2} ${p} ${q}`;
   }
   return d;
 }
@@ -92,12 +105,19 @@ function rounded(points, r = 9) {
   return d + `L${points[points.length - 1]}`;
 }
 
-function label(layer, { a, source }) {
-  const [value, gradient] = numbersOf(source).map(onWire);
-  const [x, y] = across() ? [a.x + a.width + 5, a.y + a.height / 2] : [a.x + a.width / 2 + 6, a.y + a.height + 10];
-  const [up, down] = across() ? [-6, 16] : [4, 19];
-  if (value) make(layer, "text", { x, y: y + up, class: "num value" }, value);
-  if (gradient) make(layer, "text", { x, y: y + down, class: "num gradient" }, gradient);
+function label(layer, { a, from, source }) {
+  let element = keptLabels.get(from);
+  if (!element || element.dataset.source !== String(source) || element.dataset.direction !== direction) {
+    if (element) element.remove();
+    element = make(layer, "g");
+    Object.assign(element.dataset, { source, direction });
+    const [up, down] = across() ? [-6, 16] : [4, 19];
+    numbersOf(source).map(onWire).forEach((what, k) => what && make(element, "text", { y: [up, down][k], class: "num " + ["value", "gradient"][k] }, what));
+    keptLabels.set(from, element);
+  }
+  const stacked = typeof a.id === "number" && a.id < 0 && groups[-1 - a.id].repeats > 1 ? 8 : 0;
+  const [x, y] = across() ? [a.x + a.width + 5 + stacked, a.y + a.height / 2] : [a.x + a.width / 2 + 6, a.y + a.height + 10];
+  element.style.transform = `translate(${x}px,${y}px)`;
 }
 
 function sign(g, x, y, what) {

@@ -91,6 +91,7 @@ function place(group) {
   dagre.layout(graph);
   const nodes = graph.nodes().map(name => { const n = graph.node(name); return { id: n.id, x: n.x - n.width / 2, y: n.y - n.height / 2, width: n.width, height: n.height }; });
   const edges = graph.edges().map(edge => { const e = graph.edge(edge); return { ...e.wire, points: e.points.map(p => [p.x, p.y]) }; });
+  route(nodes, edges);
   const frame = wrapped(nodes, edges);
   const [dx, dy] = inner ? [PAD, PAD + HEAD] : [PAD, PAD];
   for (const node of nodes) { node.x += dx; node.y += dy; }
@@ -102,6 +103,36 @@ function place(group) {
     wires: edges,
   };
   return level.placed;
+}
+
+// A wire runs straight past the boxes of a rank and turns only in the gap between two ranks, so
+// that it crosses no box. Points come in pairs: past a rank from its near to its far side.
+function route(nodes, edges) {
+  const lr = direction === "LR";
+  const span = n => (lr ? [n.x, n.x + n.width, n.y + n.height / 2] : [n.y, n.y + n.height, n.x + n.width / 2]);
+  const at = new Map(nodes.map(n => [String(n.id), n]));
+  const ranks = new Map();
+  for (const node of nodes) {
+    const [near, far] = span(node), centre = Math.round(near + far);
+    const rank = ranks.get(centre) || [near, far];
+    ranks.set(centre, [Math.min(rank[0], near), Math.max(rank[1], far)]);
+    node.rank = centre;
+  }
+  const point = (main, cross) => (lr ? [main, cross] : [cross, main]);
+  for (const edge of edges) {
+    const [a, b] = [at.get(String(edge.from)), at.get(String(edge.to))];
+    const [start, end] = [ranks.get(a.rank), ranks.get(b.rank)];
+    if (b.rank <= a.rank) { edge.back = true; continue; }
+    const line = [point(span(a)[1], span(a)[2]), point(start[1], span(a)[2])];
+    for (const [near, far] of [...ranks.values()].sort((p, q) => p[0] - q[0])) {
+      if (near <= start[0] || near >= end[0]) continue;
+      const bend = edge.points.find(p => { const m = lr ? p[0] : p[1]; return m >= near - 0.5 && m <= far + 0.5; });
+      if (bend) line.push(point(near, bend[lr ? 1 : 0]), point(far, bend[lr ? 1 : 0]));
+    }
+    line.push(point(end[0], span(b)[2]), point(span(b)[0], span(b)[2]));
+    edge.points = line;
+    edge.edge = [start[1], end[0]];
+  }
 }
 
 // A chain that is far wider than high goes on in further rows, as text does.
@@ -139,8 +170,9 @@ function wrapped(nodes, edges) {
     const [from, to] = [at.get(String(edge.from)), at.get(String(edge.to))];
     const start = [from.x + from.width, from.y + from.height / 2], end = [to.x, to.y + to.height / 2];
     const gap = (rows.indexOf(b) > rows.indexOf(a) ? rows[rows.indexOf(b) - 1].end : b.end) + 14 + 7 * (lane++ % 4);
-    const out = start[0] + (edge.port ? 8 : lead() + 8);
-    edge.points = [start, [out, start[1]], [out, gap], [end[0] - 14, gap], [end[0] - 14, end[1]], end];
+    const [far, near] = edge.edge || [start[0] - a.shift[0], end[0] - b.shift[0]];
+    const out = far + a.shift[0] + (edge.port ? 8 : lead() + 8), into = near + b.shift[0] - 14;
+    edge.points = [start, [out, start[1]], [out, gap], [into, gap], [into, end[1]], end];
     edge.bent = true;
   }
   return { width: Math.max(...nodes.map(n => n.x + n.width)) + lead() + 16, height: y - ROW_GAP };

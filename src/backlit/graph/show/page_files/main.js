@@ -2,9 +2,11 @@
 
 const canvas = byId("canvas");
 const view = { x: 0, y: 0, k: 1 };
+let moved = false; // a view that was chosen by hand is kept
 const settle = () => byId("view").setAttribute("transform", `translate(${view.x},${view.y}) scale(${view.k})`);
 
 function fit() {
+  moved = false;
   const { clientWidth: width, clientHeight: height } = canvas;
   view.k = Math.max(Math.min(width / (current.width + 30), height / (current.height + 30), 1.6), 0.05);
   // what is far wider than the window starts readable at its left end
@@ -18,6 +20,7 @@ function fit() {
 const find = id => current.boxes.find(b => b.id === id) || current.nodes.find(n => n.id === id);
 
 function fold(group) {
+  moved = true;
   const before = find(group.item);
   toggle(group);
   draw();
@@ -31,16 +34,18 @@ function fold(group) {
 
 function select(item) {
   selected = item;
-  draw();
+  mark();
   show();
 }
 
 function reveal(i) {
   const start = isGate(i) ? i : targets(i)[0];
   for (let group = holder(start); group; group = group.parent) toggle(group, true);
+  draw();
   select(i);
   const at = find(i);
   if (!at) return;
+  moved = true;
   view.k = Math.max(view.k, 0.8);
   view.x = canvas.clientWidth / 2 - (at.x + at.width / 2) * view.k;
   view.y = canvas.clientHeight / 2 - (at.y + at.height / 2) * view.k;
@@ -48,6 +53,7 @@ function reveal(i) {
 }
 
 function zoom(factor, x = canvas.clientWidth / 2, y = canvas.clientHeight / 2) {
+  moved = true;
   const k = Math.min(Math.max(view.k * factor, 0.03), 4);
   Object.assign(view, { x: x - (x - view.x) * k / view.k, y: y - (y - view.y) * k / view.k, k });
   settle();
@@ -66,6 +72,7 @@ addEventListener("pointermove", event => {
   const [x, y] = [event.clientX - drag.x, event.clientY - drag.y];
   drag.moved ||= Math.hypot(x - view.x, y - view.y) > 4;
   if (!drag.moved) return;
+  moved = true;
   canvas.classList.add("drag");
   Object.assign(view, { x, y });
   settle();
@@ -162,7 +169,7 @@ legend();
 draw();
 show();
 fit();
-addEventListener("resize", fit);
+addEventListener("resize", () => { if (!moved) fit(); });
 const named = raw.gates.name.indexOf(decodeURIComponent(location.hash.slice(1))); // page.html#relu_2
 if (named >= 0) reveal(named);
 requestAnimationFrame(() => document.body.classList.add("lively")); // from now on changes glide

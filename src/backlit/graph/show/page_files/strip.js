@@ -1,12 +1,22 @@
 // Colour over depth: the gradient's size at the end of each module, in the order of the forward
-// pass; one row for each phase of a step.
+// pass; one row for each phase of a step. Of a very deep network, the most extreme of neighbours.
+
+const WIDEST = 160;
+const extreme = cell => (cell[5] === null ? Infinity : Math.abs(cell[5] + 1));
+function thinned(cells) {
+  if (cells.length <= WIDEST) return cells;
+  const size = Math.ceil(cells.length / WIDEST), kept_ = [];
+  for (let k = 0; k < cells.length; k += size) kept_.push(cells.slice(k, k + size).reduce((a, b) => (extreme(b) > extreme(a) ? b : a)));
+  return kept_;
+}
 
 function strips() {
   const rows = new Map();
   for (const cell of raw.depth) push(rows, cell[0], cell);
   const strip = byId("strip");
-  for (const [name, cells] of rows) {
-    if (cells.length < 2) continue;
+  for (const [name, all] of rows) {
+    if (all.length < 2) continue;
+    const cells = thinned(all);
     const line = element("div", "cells");
     for (const [, label_, , gate, norm, log] of cells) {
       const cell = element("b", "", cells.length <= 40 && norm !== null ? (norm ? norm.toExponential(0) : "0") : "");
