@@ -25,6 +25,7 @@ from backlit.graph.limits import explained, refusals, refuse_unknown, refuse_wri
 from backlit.graph.noise import externalise
 from backlit.graph.origin import from_export
 from backlit.graph.parity import verify
+from backlit.graph.quick_export import quick_export
 from backlit.graph.trace import decompositions
 
 
@@ -197,7 +198,7 @@ def _leaf_names(base: str, value: Any) -> list[str]:
 
 def _export(module: nn.Module, args: Any, kwargs: Any) -> torch.export.ExportedProgram:
     """torch.export with stop-gradients kept and only what has no gate decomposed."""
-    with _export_warnings(), refusals():
+    with _export_warnings(), refusals(), quick_export():
         try:
             # (of a failed export it prints the graph so far)
             with redirect_stderr(io.StringIO()):

@@ -16,6 +16,7 @@ from torch.utils._pytree import TreeSpec, tree_flatten
 from backlit.gates import REGISTRY, aten
 from backlit.graph.backprop import forward
 from backlit.graph.composites import COMPOSITES
+from backlit.graph.quick_export import without_collection
 from backlit.graph.origin import Renamed
 
 # Views written in place that `functionalize` leaves (matmul of a vector ends in one): the graph
@@ -79,7 +80,8 @@ def trace(
 
 @torch.no_grad()
 def _make(function: Callable[..., Any], inputs: Sequence[Tensor]) -> GraphModule:
-    return make_fx(function, decomposition_table=decompositions(), tracing_mode="fake")(*inputs)
+    with without_collection():
+        return make_fx(function, decomposition_table=decompositions(), tracing_mode="fake")(*inputs)
 
 
 def _writes(node: Node) -> bool:
