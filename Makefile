@@ -1,4 +1,4 @@
-# make demo: watch a GAN learn real pictures.  make test: every test.  make check: all CI runs.
+# make demo: watch a GAN learn real pictures.  make test: the tests.  make check: all that CI runs.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -7,13 +7,17 @@ PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
 STAMP := $(VENV)/.installed
 RUN ?= runs/demo
 
-.PHONY: demo test test-fast check bench gates-page lock clean
+.PHONY: demo test opinfo test-fast check bench gates-page lock clean
 
 demo: $(STAMP)
 	$(BIN)/backlit train demo --run $(RUN)
 
 test: $(STAMP)
-	$(PYTEST)
+	$(PYTEST) -m "not opinfo"
+
+# PyTorch's own sample inputs for every operation that has a gate: some minutes on one core.
+opinfo: $(STAMP)
+	$(PYTEST) -m opinfo
 
 test-fast: $(STAMP)
 	$(PYTEST) -m "not slow and not opinfo"
@@ -24,6 +28,7 @@ check: $(STAMP)
 	$(BIN)/ruff check src tests bench tools
 	$(BIN)/ruff format --check src tests bench tools
 	$(BIN)/mypy
+	$(MAKE) opinfo
 	$(MAKE) test
 
 bench: $(STAMP)

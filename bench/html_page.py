@@ -2,25 +2,23 @@
 
 A synthetic network (modules, equal blocks, a forward and a backward phase, statistics and small
 pictures on every gate) of 1,000, 4,000 and 16,000 gates is written as a page and opened in a real
-headless Chromium. Writes JSON to the path given (default: standard output).
+headless Chromium. Writes results/html_page.json.
 
-    python bench/html_page.py [OUT.json]
+    PYTHONPATH=src python bench/html_page.py
 """
 
 from __future__ import annotations
 
 import json
-import os
-import platform
 import re
 import shutil
 import statistics
 import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
 
+import record
 import torch
 from torch.fx import Graph, GraphModule
 
@@ -125,20 +123,14 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         rows = [measure(n, browser, Path(folder)) for n in SIZES]
     version = browser and subprocess.run([browser, "--version"], capture_output=True, text=True)
-    result = {
+    found = {
         "what": "HTML page of a synthetic graph; open_ms from navigation to drawn",
         "n": REPEATS if browser else 0,
         "browser": version.stdout.strip() if version else "none found",
-        "torch": torch.__version__,
-        "python": platform.python_version(),
-        "cpus": os.cpu_count(),
         "sizes": rows,
     }
-    text = json.dumps(result, indent=2)
-    if len(sys.argv) > 1:
-        Path(sys.argv[1]).write_text(text + "\n", encoding="utf-8")
-    else:
-        print(text)
+    print(json.dumps(found, indent=1))
+    print(record.write("html_page", found))
 
 
 if __name__ == "__main__":

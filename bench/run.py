@@ -1,4 +1,4 @@
-"""Runs every benchmark of this folder; each writes bench/results/NAME.json and prints a table.
+"""Runs every benchmark of this folder; each prints a table and writes bench/results/NAME.json.
 
 python bench/run.py [NAME ...]
 """
@@ -14,16 +14,14 @@ HERE = Path(__file__).parent
 
 def main(names: list[str]) -> int:
     """Runs the named benchmarks (all without a name); returns how many failed."""
-    scripts = {path.stem: path for path in sorted(HERE.glob("*.py")) if path.stem != "run"}
+    scripts = {p.stem: p for p in sorted(HERE.glob("*.py")) if p.stem not in ("run", "record")}
     for name in names:
         if name not in scripts:
             sys.exit(f"bench: expected one of {', '.join(scripts)}, got '{name}'")
-    (HERE / "results").mkdir(exist_ok=True)
     failed = 0
     for name in names or scripts:
         print(f"== {name}", flush=True)
-        result = HERE / "results" / f"{name}.json"
-        failed += subprocess.run([sys.executable, scripts[name], result]).returncode != 0
+        failed += subprocess.run([sys.executable, scripts[name]]).returncode != 0
     return failed
 
 

@@ -447,7 +447,7 @@ def test_packed_sequences_say_what_to_do():
         ),
         (
             lambda x: F.ctc_loss(x.log_softmax(1)[:, None], INDEX[None, :2] + 1, (3,), (2,)),
-            "_ctc_loss",
+            "CTC loss",
         ),
         (
             lambda x: torch.fft.rfft(x).abs(),

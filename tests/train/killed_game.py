@@ -20,7 +20,7 @@ if __name__ == "__main__":
     bl.train(
         game,
         bl.data.emoji(group="faces", size=16),
-        steps=500,
+        steps=320,
         run=sys.argv[1],
         batch=8,
         save_every=10,
