@@ -1,6 +1,6 @@
 """Does capture grow linearly? Graphs of about 1,000, 4,000 and 16,000 gates, backward included.
 
-    PYTHONPATH=src python bench/scale.py [GATES ...]
+PYTHONPATH=src python bench/scale.py [GATES ...]
 """
 
 from __future__ import annotations

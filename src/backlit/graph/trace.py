@@ -16,8 +16,8 @@ from torch.utils._pytree import TreeSpec, tree_flatten
 from backlit.gates import REGISTRY, aten
 from backlit.graph.backprop import forward
 from backlit.graph.composites import COMPOSITES
-from backlit.graph.quick_export import without_collection
 from backlit.graph.origin import Renamed
+from backlit.graph.quick_export import without_collection
 
 # Views written in place that `functionalize` leaves (matmul of a vector ends in one): the graph
 # goes on from their result, so the plain view says the same.
