@@ -27,6 +27,7 @@ FAMILIES = (
     "softmax",
     "reduction",
     "shape",
+    "cutting",
     "random",
     "pooling",
     "adaptive_pooling",
