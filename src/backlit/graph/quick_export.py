@@ -1,6 +1,6 @@
 """Takes two quadratic costs out of torch.export, so that capture grows linearly with the gates.
 
-Both are in PyTorch 2.11 to 2.13: for each parameter a table of all parameters is built again to
+Both were met in PyTorch 2.13: for each parameter a table of all parameters is built again to
 copy metadata nothing here reads, and for each parameter every module's name goes through a
 regular expression. Where PyTorch has renamed the functions, nothing is replaced.
 """
