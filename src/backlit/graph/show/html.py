@@ -19,6 +19,8 @@ from backlit.graph.show.numbers import Stats
 
 _SCRIPTS = ("data", "layout", "draw", "card", "strip", "main")
 
+_MOST_OUTPUTS = 12  # each is a line of its own in the drawing
+
 
 def page(d: Description) -> str:
     """The page's whole HTML text."""
@@ -87,7 +89,7 @@ def compact(d: Description) -> dict[str, Any]:
             [w.label, w.kind, _shape(w.shape), w.dtype, _stats(w.value), _stats(w.gradient)]
             for w in d.inputs
         ],
-        "outputs": [[w.label, ends[w.source.split("[")[0]], w.kind] for w in d.outputs],
+        "outputs": _few([[w.label, ends[w.source.split("[")[0]], w.kind] for w in d.outputs]),
         "wires": [n for w in d.wires for n in (ends[w.source], w.part, ends[w.target])],
         "groups": [
             [
@@ -102,6 +104,15 @@ def compact(d: Description) -> dict[str, Any]:
         ],
         "strings": list(strings),
     }
+
+
+def _few(outputs: list[list[Any]]) -> list[list[Any]]:
+    """The first outputs, then one that stands for the rest: a gradient graph has thousands."""
+    if len(outputs) <= _MOST_OUTPUTS:
+        return outputs
+    _, source, kind = outputs[_MOST_OUTPUTS - 1]
+    rest = len(outputs) - _MOST_OUTPUTS + 1
+    return [*outputs[: _MOST_OUTPUTS - 1], [f"and {rest:,} more", source, kind]]
 
 
 def _arguments(arguments: Iterable[str], inputs: list[str]) -> list[str] | int:
