@@ -33,7 +33,6 @@ class Gate:
         formula: the forward formula as shown on the gate's card, e.g. ``"z = x y"``.
         local: the local gradients as shown, e.g. ``"∂z/∂x = y, ∂z/∂y = x"``.
         broadcasts: inputs are expanded against each other; their gradients are summed back.
-        linear: the gate is linear in its tensor inputs, so its rule does not read them.
         constants: positions of tensor arguments that count as constants (running statistics).
         symmetric: the input is a symmetric matrix, and so is its gradient.
         samples: draws inputs for the gate tests, see `backlit.gates.samples`.
@@ -48,7 +47,7 @@ class Gate:
     constants: ClassVar[tuple[int, ...]] = ()
     symmetric: ClassVar[bool] = False
     samples: ClassVar[Callable[..., Iterator[Any]] | None] = None
-    # Filled for gates that are defined by other gates, see `expand_with`.
+    # The same computation in elementary gates, where a gate states it.
     expand: ClassVar[Callable[..., Any] | None] = None
 
     @staticmethod
