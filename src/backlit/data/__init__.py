@@ -6,12 +6,13 @@ of its arguments, so that a resumed run sees what an uninterrupted one would hav
 `grid` show a set before anything is trained on it.
 """
 
-from backlit.data.cache import CacheWarning, cache_folder
+from backlit.data.cache import CacheWarning
 from backlit.data.fluent import emoji
 from backlit.data.look import describe, grid
 from backlit.data.open_folder import folder
 from backlit.data.pictures import PictureSet
 from backlit.data.sampling import batch_indices, order
+from backlit.folders import cache_folder
 
 __all__ = [
     "CacheWarning",

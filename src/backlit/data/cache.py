@@ -11,7 +11,6 @@ import hashlib
 import json
 import os
 import shutil
-import sys
 import tempfile
 import time
 import warnings
@@ -42,17 +41,6 @@ class Entry:
     pixels_sha256: str
     names: tuple[str, ...]
     skipped: tuple[tuple[str, str], ...]
-
-
-def cache_folder() -> Path:
-    """$BACKLIT_CACHE, else the user's cache folder of this platform with /backlit."""
-    if chosen := os.environ.get("BACKLIT_CACHE"):
-        return Path(chosen)
-    if sys.platform == "darwin":
-        return Path.home() / "Library" / "Caches" / "backlit"
-    if sys.platform == "win32":
-        return Path(os.environ.get("LOCALAPPDATA", Path.home())) / "backlit" / "Cache"
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "backlit"
 
 
 def open_entry(path: Path) -> Entry | None:

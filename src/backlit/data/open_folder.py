@@ -14,12 +14,13 @@ import numpy as np
 import PIL
 from PIL import Image
 
-from backlit.data.cache import Entry, build_entry, cache_folder, digest, open_entry
+from backlit.data.cache import Entry, build_entry, digest, open_entry
 from backlit.data.decode import FITS, Decoding, Unusable, decode
 from backlit.data.listing import Found, Progress, hash_files, list_pictures
 from backlit.data.options import check_one_of, check_size, to_colour
 from backlit.data.pictures import PictureSet, content_key
 from backlit.errors import DataError
+from backlit.folders import cache_folder
 
 CACHE_FORMAT = 1  # raise when the same file would decode to other pixels
 LARGEST_PX = 4096

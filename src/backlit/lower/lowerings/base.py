@@ -1,0 +1,207 @@
+"""What a lowering is: one way, in torch operations, to compute a costly gate.
+
+Convolutions come in three kinds, which serve plain and transposed layers alike, forward and
+backward: the picture side is called *big*, the other side *small*.
+"""
+
+# Shapes: big (N, C, H, W), small (N, K, h, w), w (K, C, kh, kw).
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.fx import Node, Proxy
+
+from backlit.gates.base import aten
+
+KINDS = ("correlate", "spread", "weight gradient", "mm", "addmm", "bmm", "linear")
+DEFAULT = "aten"  # the gate as it stands
+
+
+@dataclass(frozen=True)
+class Call:
+    """A costly gate in normal form, on tensors, or on the wires that will carry them.
+
+    Attributes:
+        kind: one of `KINDS`; "correlate" gives small from (big, w), "spread" gives big from
+            (small, w), "weight gradient" gives w from (big, small).
+        operator, args: the gate as it stands in the graph.
+        operands: the tensors that count, in the order of `kind`.
+        output: which of the gate's outputs is meant; None for a gate with one.
+        bias: for a convolution, what is added to each channel, or None.
+        size: for a convolution, the spatial size of what is computed.
+        stride, padding, dilation, groups: of the convolution that takes big to small.
+    """
+
+    kind: str
+    operator: Any
+    args: tuple[Any, ...]
+    operands: tuple[Any, ...]
+    output: int | None = None
+    bias: Any = None
+    size: tuple[int, ...] = ()
+    stride: tuple[int, ...] = ()
+    padding: tuple[int, ...] = ()
+    dilation: tuple[int, ...] = ()
+    groups: int = 1
+
+    @property
+    def shapes(self) -> tuple[tuple[int, ...], ...]:
+        """The operands' shapes."""
+        return tuple(tuple(value_of(operand).shape) for operand in self.operands)
+
+    @property
+    def simple(self) -> bool:
+        """No dilation, no groups, two spatial axes: what the matrix forms serve."""
+        plain = self.groups == 1 and len(self.size) == 2 and all(d == 1 for d in self.dilation)
+        return plain and min(self.shapes[0]) > 0
+
+
+@dataclass(frozen=True)
+class Lowering:
+    """One way to compute a kind of gate, in PyTorch operations only.
+
+    Attributes:
+        name: unique within its kind.
+        run: from a `Call` to what the gate (its output that is meant) gives.
+        accepts: whether it serves a `Call`.
+    """
+
+    kind: str
+    name: str
+    run: Callable[[Call], Any]
+    accepts: Callable[[Call], bool]
+
+
+def default(call: Call) -> Any:
+    """The gate as it stands."""
+    out = call.operator(*call.args)
+    return out if call.output is None else out[call.output]
+
+
+LOWERINGS: dict[str, dict[str, Lowering]] = {
+    kind: {DEFAULT: Lowering(kind, DEFAULT, default, lambda call: True)} for kind in KINDS
+}
+_LIBRARY = torch.library.Library("backlit_lower", "DEF")
+_SCHEMA = "(Tensor a, Tensor b, int[] stride, int[] padding, int[] size) -> Tensor"
+
+
+def lowering(kind: str, name: str, accepts: Callable[[Call], bool] = lambda call: True) -> Any:
+    """Registers a function of a `Call`, written in a graph's own operations."""
+
+    def register(run: Callable[[Call], Any]) -> Callable[[Call], Any]:
+        LOWERINGS[kind][name] = Lowering(kind, name, run, accepts)
+        return run
+
+    return register
+
+
+def opaque(
+    kind: str, name: str, like: Callable[..., Tensor], accepts: Callable[[Call], bool]
+) -> Any:
+    """Registers a convolution's lowering ``(a, b, stride, padding, size)``, its bias left out.
+
+    It becomes one operator of the library ``backlit_lower``, into which no compiler looks: out
+    of its copies they would make slow scalar loops.
+
+    Args:
+        like: ``(a, b, size)`` -> an empty tensor of the shape and layout of its result.
+    """
+
+    def register(compute: Callable[..., Tensor]) -> Callable[..., Tensor]:
+        operator = f"{kind}_{name}".replace(" ", "_").replace("-", "_")
+        _LIBRARY.define(operator + _SCHEMA)
+        _LIBRARY.impl(operator, compute, "CompositeExplicitAutograd")
+        torch.library.register_fake(
+            f"backlit_lower::{operator}",
+            lambda a, b, stride, padding, size: like(a, b, size),
+            lib=_LIBRARY,
+        )
+        found = getattr(torch.ops.backlit_lower, operator).default
+
+        def run(call: Call) -> Any:
+            y = found(*call.operands, list(call.stride), list(call.padding), list(call.size))
+            if call.bias is not None:
+                y = aten.add.Tensor(y, aten.reshape.default(call.bias, [1, -1, 1, 1]))
+            return y
+
+        LOWERINGS[kind][name] = Lowering(kind, name, run, accepts)
+        return compute
+
+    return register
+
+
+def call_of(operator: Any, args: Sequence[Any], kwargs: Any, out: Any) -> Call | None:
+    """A gate in normal form, or None where no lowering could serve it.
+
+    Args:
+        args, kwargs: its arguments; tensors, or wires that know their value (``meta["val"]``).
+        out: what it gives (only the shape matters).
+    """
+    args = tuple(args)
+    if kwargs:
+        return None
+    if operator in _PRODUCTS:
+        return Call(_PRODUCTS[operator], operator, args, args)
+    if operator is aten.convolution.default:
+        x, w, bias, *settings = args
+        kind = "spread" if settings[3] else "correlate"
+        return _convolution(kind, operator, args, (x, w), out.shape[2:], settings, bias=bias)
+    if operator is aten.convolution_backward.default:
+        dz, x, w, _, *settings, mask = args
+        transposed = settings[3]
+        if list(mask) == [True, False, False]:
+            kind = "correlate" if transposed else "spread"
+            size = value_of(x).shape[2:]
+            return _convolution(kind, operator, args, (dz, w), size, settings, output=0)
+        if list(mask) == [False, True, False]:
+            pair = (dz, x) if transposed else (x, dz)
+            size = value_of(w).shape[2:]
+            return _convolution("weight gradient", operator, args, pair, size, settings, output=1)
+    return None
+
+
+def _convolution(
+    kind: str,
+    operator: Any,
+    args: tuple[Any, ...],
+    operands: tuple[Any, ...],
+    size: Sequence[int],
+    settings: Sequence[Any],
+    output: int | None = None,
+    bias: Any = None,
+) -> Call:
+    axes = len(size)
+    stride, padding, dilation = (
+        tuple(s) * (axes if len(s) == 1 else 1) for s in settings[:3]
+    )  # one number may stand for all axes
+    return Call(
+        kind,
+        operator,
+        args,
+        operands,
+        output,
+        bias,
+        tuple(size),
+        stride,
+        padding,
+        dilation,
+        settings[5],
+    )
+
+
+def value_of(operand: Any) -> Any:
+    """A wire's value, perhaps without its numbers; a tensor is its own."""
+    node = operand.node if isinstance(operand, Proxy) else operand
+    return node.meta["val"] if isinstance(node, Node) else node
+
+
+_PRODUCTS = {
+    aten.mm.default: "mm",
+    aten.addmm.default: "addmm",
+    aten.bmm.default: "bmm",
+    aten.linear.default: "linear",
+}

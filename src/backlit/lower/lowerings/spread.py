@@ -1,0 +1,117 @@
+"""Spreading, small to big: a transposed convolution's forward, a plain one's input gradient."""
+
+# Shapes: small (N, K, h, w), w (K, C, kh, kw), result big (N, C, H, W); t taps a phase.
+from __future__ import annotations
+
+from torch import Tensor
+
+from backlit.gates.base import aten
+from backlit.lower.lowerings.base import Call, opaque
+from backlit.lower.lowerings.columns import (
+    channels_inner,
+    channels_outer,
+    columns,
+    empty_pictures,
+    interleave,
+    phases,
+    rows_of,
+)
+
+
+def _like(small: Tensor, w: Tensor, size: list[int]) -> Tensor:
+    return empty_pictures(small, w.shape[1], size)
+
+
+def _covered(call: Call) -> bool:
+    """Whether every pixel of big stands within what the phases produce."""
+    if not call.simple:
+        return False
+    (_, _, *size), (_, _, *kernel) = call.shapes
+    return all(
+        big + p <= s * (small + -(-k // s) - 1)
+        for big, small, k, s, p in zip(
+            call.size, size, kernel, call.stride, call.padding, strict=True
+        )
+    )
+
+
+def _flippable(call: Call) -> bool:
+    kernel = call.shapes[1][2:]
+    return (
+        _covered(call)
+        and tuple(call.stride) == (1, 1)
+        and all(p < k for p, k in zip(call.padding, kernel, strict=True))
+    )
+
+
+@opaque("spread", "gemm-adds", _like, _covered)
+def gemm_adds(
+    small: Tensor, w: Tensor, stride: list[int], padding: list[int], size: list[int]
+) -> Tensor:
+    """One product gives every tap's share; t² shifted additions bring them to their places."""
+    n, k, h, width = small.shape
+    parts = phases(w, stride)
+    _, c, th, sh, tw, sw = parts.shape
+    shares = rows_of(small).mm(parts.permute(0, 2, 4, 3, 5, 1).reshape(k, -1))
+    shares = shares.view(n, h, width, th, tw, sh, sw, c)
+    y = shares.new_zeros(n, h + th - 1, width + tw - 1, sh, sw, c)
+    for i in range(th):
+        for j in range(tw):
+            y[:, i : i + h, j : j + width] += shares[:, :, :, i, j]
+    return interleave(y, padding, size)
+
+
+@opaque("spread", "sub-pixel-gemm", _like, _covered)
+def sub_pixel_gemm(
+    small: Tensor, w: Tensor, stride: list[int], padding: list[int], size: list[int]
+) -> Tensor:
+    """Each phase of the stride is a correlation with t² taps; one product for all phases.
+
+    Source: Shi et al. 2016, "Is the deconvolution layer the same as a convolutional layer?".
+    """
+    n, k, h, width = small.shape
+    parts = phases(w, stride).flip(2, 4)
+    _, c, th, sh, tw, sw = parts.shape
+    places = (h + th - 1, width + tw - 1)
+    seen = columns(small, (th, tw), (1, 1), (th - 1, tw - 1), places)
+    y = seen.mm(parts.permute(2, 4, 0, 3, 5, 1).reshape(th * tw * k, -1))
+    return interleave(y.view(n, *places, sh, sw, c), padding, size)
+
+
+@opaque("spread", "sub-pixel", _like, _covered)
+def sub_pixel(
+    small: Tensor, w: Tensor, stride: list[int], padding: list[int], size: list[int]
+) -> Tensor:
+    """The same with PyTorch's convolution of stride 1."""
+    parts = phases(w, stride).flip(2, 4)
+    k, c, th, sh, tw, sw = parts.shape
+    kernels = parts.permute(3, 5, 1, 0, 2, 4).reshape(sh * sw * c, k, th, tw)
+    x = channels_outer(channels_inner(small))
+    border = [th - 1, tw - 1]
+    y = aten.convolution.default(x, kernels, None, [1, 1], border, [1, 1], False, [0, 0], 1)
+    y = channels_inner(y)
+    return interleave(y.view(*y.shape[:3], sh, sw, c), padding, size)
+
+
+@opaque("spread", "flipped-gemm", _like, _flippable)
+def flipped_gemm(
+    small: Tensor, w: Tensor, stride: list[int], padding: list[int], size: list[int]
+) -> Tensor:
+    """Stride 1: a correlation with the flipped kernel, as one product."""
+    kernel = w.shape[2:]
+    border = [k - 1 - p for k, p in zip(kernel, padding, strict=True)]
+    seen = columns(small, kernel, (1, 1), border, size)
+    matrix = w.flip(2, 3).permute(2, 3, 0, 1).reshape(-1, w.shape[1])
+    return channels_outer(seen.mm(matrix).view(small.shape[0], *size, -1))
+
+
+@opaque("spread", "flipped", _like, _flippable)
+def flipped(
+    small: Tensor, w: Tensor, stride: list[int], padding: list[int], size: list[int]
+) -> Tensor:
+    """The same with PyTorch's convolution."""
+    border = [k - 1 - p for k, p in zip(w.shape[2:], padding, strict=True)]
+    kernels = w.transpose(0, 1).flip(2, 3)
+    x = channels_outer(channels_inner(small))
+    y = aten.convolution.default(x, kernels, None, [1, 1], border, [1, 1], False, [0, 0], 1)
+    return channels_outer(channels_inner(y))
