@@ -2,6 +2,7 @@
 
 from backlit.step.clip import clip_by_norm
 from backlit.step.optimiser import Optimiser
+from backlit.step.state import load_state
 from backlit.step.step import MODES, Step
 
-__all__ = ["MODES", "Optimiser", "Step", "clip_by_norm"]
+__all__ = ["MODES", "Optimiser", "Step", "clip_by_norm", "load_state"]
