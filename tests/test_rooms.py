@@ -13,6 +13,7 @@ ROWS = [
     {"lower"},
     {"step"},
     {"gan", "nets", "losses", "data"},
+    {"supervised"},
     {"train"},
     {"cli"},
 ]
