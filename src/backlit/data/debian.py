@@ -39,8 +39,9 @@ def files_in_deb(deb: Path, wanted: set[str]) -> dict[str, bytes]:
                     found[base] = file.read()
             return found
     except (tarfile.TarError, EOFError, lzma.LZMAError, zlib.error) as error:
+        reason = str(error).splitlines()[0].rstrip(":")
         raise DataError(
-            f"{deb}: its {name} cannot be unpacked ({error}); unpack it with `dpkg -x` and give"
+            f"{deb}: its {name} cannot be unpacked ({reason}); unpack it with `dpkg -x` and give"
             f" the folder"
         ) from None
 

@@ -94,7 +94,7 @@ def read_idx(raw: bytes, where: str) -> np.ndarray:
 
 def find_idx(folder: Path) -> dict[str, Path]:
     """Which of the four files lie in a folder, by their key in FILES."""
-    found = {}
+    found: dict[str, Path] = {}
     for key, name in FILES.items():
         for spelling in (name, name.replace("-idx", ".idx")):
             for file in (folder / spelling, folder / f"{spelling}.gz"):

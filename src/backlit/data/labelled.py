@@ -133,8 +133,7 @@ def split(
 
     Each class is shuffled and its k-th of m members stands at (k + 1/2) / m of the way; the first
     `test` of all samples by that place are the test part, the next `validation` the validation
-    part. So counts are right to one sample in all and in each class, and a class of one sample is
-    trained on.
+    part. The last member of each class stands at the end, so that a class of one is trained on.
 
     Args:
         n: number of samples.
@@ -159,6 +158,7 @@ def split(
     for kind in np.unique(kinds):
         members = np.flatnonzero(kinds == kind)
         place[members] = (np.arange(len(members)) + 0.5) / len(members)
+        place[members[-1:]] = 1
     # Stable: members of classes of one size, at one place, stay in the shuffled order.
     queue = shuffled[np.argsort(place, kind="stable")]
     first, second = round(n * test), round(n * test) + round(n * validation)

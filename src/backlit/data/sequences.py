@@ -52,7 +52,6 @@ def pad_sequences(
 
 
 def described(tensor: Tensor) -> str:
-    """Its dtype and the shape of one step."""
-    return (
-        f"{str(tensor.dtype).removeprefix('torch.')} (T, {', '.join(map(str, tensor.shape[1:]))})"
-    )
+    """Its dtype and shape, with T for the length."""
+    shape = ", ".join(["T", *map(str, tensor.shape[1:])])
+    return f"{str(tensor.dtype).removeprefix('torch.')} ({shape})"
