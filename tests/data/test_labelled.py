@@ -100,7 +100,7 @@ def test_the_seed_decides():
 @pytest.mark.parametrize(("validation", "test"), [(-0.1, 0.1), (0.1, -0.1), (0.3, 0.3)])
 def test_shares_refused(validation, test):
     text = (
-        f"split: expected shares of at least 0, together at most 0.5, for validation and test; "
+        f"expected shares of at least 0, together at most 0.5, for validation and test; "
         f"got {validation} and {test}"
     )
     with pytest.raises(DataError) as error:

@@ -16,19 +16,25 @@ before anything is trained on it.
 from backlit.data.cache import CacheWarning, cache_folder
 from backlit.data.fetch import install
 from backlit.data.fluent import emoji
-from backlit.data.idx import fashion_mnist, idx, mnist, read_idx
+from backlit.data.from_pictures import labelled_pictures
+from backlit.data.idx_files import fashion_mnist, idx, mnist, read_idx
 from backlit.data.labelled import Labelled, split
 from backlit.data.look import describe, grid
 from backlit.data.open_folder import folder
 from backlit.data.pictures import PictureSet
 from backlit.data.sampling import batch_indices, order
+from backlit.data.sentiment import reviews, sentences
 from backlit.data.sequences import pad_sequences
+from backlit.data.tables import table
 from backlit.data.textbook import digits, wine
+from backlit.data.texts import Text, lanes, text
+from backlit.data.time_series import series, sunspots
 
 __all__ = [
     "CacheWarning",
     "Labelled",
     "PictureSet",
+    "Text",
     "batch_indices",
     "cache_folder",
     "describe",
@@ -39,10 +45,18 @@ __all__ = [
     "grid",
     "idx",
     "install",
+    "labelled_pictures",
+    "lanes",
     "mnist",
     "order",
     "pad_sequences",
     "read_idx",
+    "reviews",
+    "sentences",
+    "series",
     "split",
+    "sunspots",
+    "table",
+    "text",
     "wine",
 ]

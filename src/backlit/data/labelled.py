@@ -147,11 +147,7 @@ def split(
     Raises:
         DataError: a share that is not allowed.
     """
-    if not (0 <= validation and 0 <= test and validation + test <= 0.5):
-        raise DataError(
-            f"split: expected shares of at least 0, together at most 0.5, for validation and test;"
-            f" got {validation} and {test}"
-        )
+    check_shares(validation, test)
     shuffled = order(n, seed, 0)
     kinds = np.zeros(n, np.int64) if labels is None else labels.numpy()[shuffled]
     place = np.empty(n)
@@ -165,6 +161,15 @@ def split(
     parts = queue[second:], queue[first:second], queue[:first]
     train, held, tested = (torch.from_numpy(np.sort(part)) for part in parts)
     return train, held, tested
+
+
+def check_shares(validation: float, test: float) -> None:
+    """DataError unless both are at least 0 and leave half to train on."""
+    if not (0 <= validation and 0 <= test and validation + test <= 0.5):
+        raise DataError(
+            f"expected shares of at least 0, together at most 0.5, for validation and test;"
+            f" got {validation} and {test}"
+        )
 
 
 def standardise(

@@ -6,6 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import final
 
+import torch
+from torch import Tensor
+
 from backlit.errors import DataError
 
 MISSING = frozenset({"", "na", "n/a", "nan", "null", "none", "?", "-"})
@@ -157,3 +160,15 @@ def to_number(cell: str) -> float | None:
     except ValueError:
         return None
     return value if abs(value) < float("inf") else None
+
+
+def check_seen(rows: Rows, target: str, labels: Tensor, train: Tensor) -> None:
+    """A class without a training row cannot be learnt: say where it stands."""
+    unseen = ~torch.isin(labels, labels[train])
+    if unseen.any():
+        row = int(unseen.nonzero()[0])
+        raise DataError(
+            f"{rows.place(row, target)}: expected a class of the training rows, got"
+            f" '{rows.columns[target][row]}', which none of them has; add rows of it or leave it"
+            f" out"
+        )

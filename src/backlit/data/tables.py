@@ -4,12 +4,11 @@ from pathlib import Path
 from typing import Literal
 
 import torch
-from torch import Tensor
 
 from backlit.data.features import features
 from backlit.data.labelled import Labelled, split, standardise
 from backlit.data.options import check_one_of
-from backlit.data.rows import Rows, numbers, read_rows, to_number
+from backlit.data.rows import Rows, check_seen, numbers, read_rows, to_number
 from backlit.errors import DataError
 
 FEW = 20  # a target of at most so many different whole numbers is taken for classes
@@ -74,7 +73,7 @@ def table(
     if test_path is not None:
         tested = torch.arange(n, len(rows))
     if labels is not None:
-        _check_seen(rows, target, labels, train)
+        check_seen(rows, target, labels, train)
     names = [name for name in rows.columns if name not in (target, *leave_out)]
     made = features(rows, names, train, most_words)
     facts = list(made.facts)
@@ -126,15 +125,3 @@ def _order(word: str) -> tuple[float, str]:
     """Numbers by size, before words by alphabet."""
     value = to_number(word)
     return (float("inf") if value is None else value, word)
-
-
-def _check_seen(rows: Rows, target: str, labels: Tensor, train: Tensor) -> None:
-    """A class without a training row cannot be learnt: say where it stands."""
-    unseen = ~torch.isin(labels, labels[train])
-    if unseen.any():
-        row = int(unseen.nonzero()[0])
-        raise DataError(
-            f"{rows.place(row, target)}: expected a class of the training rows, got"
-            f" '{rows.columns[target][row]}', which none of them has; add rows of it or leave it"
-            f" out"
-        )
