@@ -7,6 +7,7 @@ and `bars` show them.
 """
 
 from backlit.bench.interleaved import FULL, QUICK, Plan, measure, ratio
+from backlit.bench.probes import probe_cost
 from backlit.bench.roof import Needs, Roof, distance, measure_roof, needs
 from backlit.bench.rows import ROWS, GameRow, SupervisedRow, find_row
 from backlit.bench.run import machine, run_rows, write_json
@@ -33,6 +34,7 @@ __all__ = [
     "measure",
     "measure_roof",
     "needs",
+    "probe_cost",
     "ratio",
     "run_rows",
     "table",

@@ -10,7 +10,7 @@ import gc
 import math
 import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -86,7 +86,7 @@ def _measure(row_name: str, plan: Plan, roof: Roof, say: Say) -> dict[str, Any]:
                 steps.pop(way.name, None)
                 reason = "failed: " + " ".join(str(error).split())[:200]
         found[way.name] = {"missing": reason} if reason else {}
-    times = _timed(steps, plan, lambda turn: say(f"{row.name}: {turn} of {plan.pairs} samples"))
+    times = timed(steps, plan, lambda turn: say(f"{row.name}: {turn} of {plan.pairs} samples"))
     for name, samples in times.items():
         median = statistics.median(samples)
         found[name] |= {
@@ -123,8 +123,10 @@ def _first_steps(way: tuple[StepOf, int], steps: int) -> list[dict[str, float]]:
     return [{name: float(v) for name, v in step(i, True).items()} for i in range(steps)]
 
 
-def _timed(
-    ways: dict[str, tuple[StepOf, int]], plan: Plan, say: Callable[[int], None]
+def timed(
+    ways: Mapping[str, tuple[StepOf, int]],
+    plan: Plan,
+    say: Callable[[int], None] = lambda turn: None,
 ) -> dict[str, list[float]]:
     """Seconds a step of each way, `plan.pairs` samples, the ways in turns."""
     times: dict[str, list[float]] = {name: [] for name in ways}

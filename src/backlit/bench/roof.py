@@ -66,7 +66,7 @@ def measure_roof(size: int = 2048, copy_mib: int = 256, trials: int = 5) -> Roof
     source = torch.ones(copy_mib * 2**20 // 4)
     target = torch.zeros_like(source)
     copied = 2 * source.nbytes / _best(lambda: target.copy_(source), trials)
-    return Roof(*rates, copied, torch.get_num_threads())
+    return Roof(rates[0], rates[1], copied, torch.get_num_threads())
 
 
 @cache

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import platform
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -72,7 +72,7 @@ def _processor() -> str:
     return platform.processor() or platform.machine()
 
 
-def write_json(path: Path, found: dict[str, Any]) -> None:
+def write_json(path: Path, found: Mapping[str, Any]) -> None:
     """Writes a file that is whole or not there."""
     aside = path.with_name(f".{path.name}.aside")
     with aside.open("w", encoding="utf-8") as file:

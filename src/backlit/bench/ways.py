@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -11,10 +9,11 @@ import torch
 
 from backlit.bench.jax_peer import jax_missing, jax_step
 from backlit.bench.peers import Losses, StepOf, Style, torch_step
-from backlit.bench.rows import GameRow, Row, SupervisedRow
+from backlit.bench.rows import GameRow, Row
 from backlit.gan import Game
 from backlit.lower import compiler_available
 from backlit.step import Optimiser
+from backlit.supervised import Supervised
 
 OURS = "backlit"
 REFERENCE = "eager float32"
@@ -56,22 +55,23 @@ def backlit_step(row: Row, mode: str) -> StepOf:
         )
         pictures = row.batches()
         game.prepare(pictures[0], mode)
-        return lambda index, exact=False: _losses(game.step(pictures[index % len(pictures)], index))
-    supervised = importlib.import_module("backlit.supervised").Supervised
-    trained = supervised(row.build(), "cross_entropy", optimiser=adam, classifier=False)
+
+        def play(index: int, exact: bool = False) -> Losses:
+            return _losses(game.step(pictures[index % len(pictures)], index))
+
+        return play
+    trained = Supervised(row.build(), "cross_entropy", optimiser=adam, classifier=False)
     pairs = row.batches()
     trained.prepare(pairs[0], mode)
-    return lambda index, exact=False: _losses(trained.step(pairs[index % len(pairs)], index))
+
+    def train(index: int, exact: bool = False) -> Losses:
+        return _losses(trained.step(pairs[index % len(pairs)], index))
+
+    return train
 
 
 def _losses(metrics: Losses) -> Losses:
     return {name: value for name, value in metrics.items() if name.startswith("loss")}
-
-
-def _ours_missing(row: Row) -> str | None:
-    if isinstance(row, SupervisedRow) and importlib.util.find_spec("backlit.supervised") is None:
-        return "Backlit has no supervised step yet"
-    return None
 
 
 def _compiler_missing(row: Row) -> str | None:
@@ -95,14 +95,14 @@ _ALL = (
         OURS,
         "the whole step compiled, with Backlit's defaults",
         _ours("compiled"),
-        lambda row: _ours_missing(row) or _compiler_missing(row),
+        _compiler_missing,
         compiled=True,
     ),
     Way(
         "backlit plain",
         "the same graph called operation by operation, as where there is no C++ compiler",
         _ours("plain"),
-        _ours_missing,
+        _nothing,
     ),
     Way(REFERENCE, "the usual PyTorch loop", _torch(), _nothing),
     Way(
@@ -134,11 +134,16 @@ WAYS: dict[str, Way] = {way.name: way for way in _ALL}
 
 def build(row: Row, way: Way) -> tuple[StepOf, int]:
     """A new step and the number of CPU threads it wants; torch's own is left as it was."""
+    return with_threads(row, lambda: way.build(row))
+
+
+def with_threads(row: Row, make: Callable[[], StepOf]) -> tuple[StepOf, int]:
+    """What `make` makes with the row's number of threads, and the number it then wants."""
     before = torch.get_num_threads()
     try:
         if row.threads is not None:
             torch.set_num_threads(row.threads)
-        step = way.build(row)
+        step = make()
         return step, torch.get_num_threads()
     finally:
         torch.set_num_threads(before)
