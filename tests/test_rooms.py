@@ -15,6 +15,7 @@ ROWS = [
     {"gan", "nets", "losses", "data"},
     {"supervised"},
     {"train"},
+    {"bench"},
     {"cli"},
 ]
 LEVEL = {room: level for level, row in enumerate(ROWS) for room in row}
