@@ -2,11 +2,12 @@
 
 from pathlib import Path
 
-from backlit.data.cache import cache_errors, cache_folder, write_file
+from backlit.data.cache import cache_errors, write_file
 from backlit.data.debian import files_in_deb
 from backlit.data.idx_files import CLASSES, FILES, find_idx, read_pair
 from backlit.data.options import check_one_of
 from backlit.errors import DataError
+from backlit.folders import cache_folder
 
 
 def install(name: str, source: str | Path) -> Path:

@@ -15,9 +15,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from backlit.folders import cache_folder
 from backlit.data.labelled import Labelled, split, standardise
 from backlit.errors import DataError
+from backlit.folders import cache_folder
 
 FILES = {
     "train-images": "train-images-idx3-ubyte",
