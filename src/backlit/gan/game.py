@@ -172,7 +172,7 @@ class Game:
                 self.steps[variant] = self._assemble(batch, variant)
             if mode == "compiled":
                 say(f"compiling {len(self.steps[variant].gates):,} gates ({_name(variant)})")
-            used = self.steps[variant].prepare(mode, {"real": batch})
+            used = self.steps[variant].prepare(mode, {"real": batch}, say)
         return used
 
     def _build_players(self, batch: Tensor) -> None:

@@ -33,7 +33,7 @@ class Layout:
         self.size = 0
         for name in self.names:
             t = tensors[name]
-            order = sorted(range(t.ndim), key=lambda d: -t.stride(d))
+            order = sorted(range(t.ndim), key=t.stride, reverse=True)
             if not t.permute(order).is_contiguous():
                 order = list(range(t.ndim))
             back = sorted(range(t.ndim), key=order.__getitem__)

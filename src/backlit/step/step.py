@@ -111,10 +111,13 @@ class Step(Shown):
 
         return tuple(Input(name, kind(name), self.noise.get(name)) for name in self.names)
 
-    def prepare(self, mode: str, batch: Tensors) -> str:
+    def prepare(self, mode: str, batch: Tensors, say: Callable[[str], None] | None = None) -> str:
         """Chooses how `run` runs; returns the mode really used.
 
         ``"compiled"`` falls back to ``"plain"`` where no C++ compiler is found.
+
+        Args:
+            say: told, a line each, what is worth knowing on the way.
         """
         if mode not in MODES:
             raise BacklitError(f"mode: expected one of {', '.join(MODES)}, got '{mode}'")
@@ -122,7 +125,7 @@ class Step(Shown):
             mode = "plain"
         if mode == "compiled":
             if self.mode != "compiled":
-                self._call = compile_graph(self._compilable, self._inputs(batch, 0, 0))
+                self._call = compile_graph(self._compilable, self._inputs(batch, 0, 0), say)
         else:
             self._call = self.gm
         self.mode = mode
