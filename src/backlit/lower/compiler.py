@@ -75,8 +75,10 @@ class _Made:
 
 
 def _compile(gm: GraphModule, inputs: Sequence[Tensor]) -> _Made:
-    import torch._inductor.config as config
-    from torch._inductor.compile_fx import compile_fx, compile_fx_inner
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # what PyTorch deprecates in its own files
+        import torch._inductor.config as config
+        from torch._inductor.compile_fx import compile_fx, compile_fx_inner
 
     parts: list[tuple[GraphModule, Any]] = []
 
