@@ -172,7 +172,7 @@ class Game:
                 self.steps[variant] = self._assemble(batch, variant)
             if mode == "compiled":
                 say(f"compiling {len(self.steps[variant].gates):,} gates ({_name(variant)})")
-            used = self.steps[variant].prepare(mode, {"real": batch})
+            used = self.steps[variant].prepare(mode, {"real": batch}, say)
         return used
 
     def _build_players(self, batch: Tensor) -> None:
@@ -267,6 +267,34 @@ class Game:
         if self._shape != (batch.shape, batch.dtype, batch.stride()):
             batch = self._as_prepared(batch)
         return self.steps[self._variant(index)].run({"real": batch}, self.seed, index)
+
+    def prepare_several(self, batches: Tensor, progress: Progress | None = None) -> None:
+        """Compiles K iterations into one call for `run`, where the game runs compiled.
+
+        Args:
+            batches: (K, ...), K batches of the shape it was prepared with.
+            progress: told what is being done, a line each.
+        """
+        say = progress or (lambda text: None)
+        for variant, step in self.steps.items():
+            if step.mode == "compiled":
+                say(f"compiling {len(batches)} steps in one call ({_name(variant)})")
+                step.prepare_several([{"real": batch} for batch in batches], progress)
+
+    def run(self, batches: Tensor, index: int) -> list[Tensors]:
+        """Runs K iterations from `index` on, in one call where `prepare_several` compiled so.
+
+        Args:
+            batches: (K, ...), one batch for each iteration.
+        Returns: each iteration's metrics, as `step` gives them.
+        """
+        parts = list(batches.unbind(0))
+        variants = {self._variant(index + i) for i in range(len(parts))}
+        same = self._shape == (parts[0].shape, parts[0].dtype, parts[0].stride())
+        if len(variants) > 1 or not same:
+            return [self.step(batch, index + i) for i, batch in enumerate(parts)]
+        step = self.steps[variants.pop()]
+        return step.run_several([{"real": batch} for batch in parts], self.seed, index)
 
     def _as_prepared(self, batch: Tensor) -> Tensor:
         """The batch in the memory layout of the one the game was prepared with.

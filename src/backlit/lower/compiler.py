@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 import os
 import shutil
@@ -9,11 +10,18 @@ import subprocess
 import tempfile
 import warnings
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 from torch.fx import GraphModule
+
+from backlit.lower import cache
+
+# Its own cache writes pickles; ours keeps the result instead.
+_SETTINGS: dict[str, Any] = {"fx_graph_cache": False}
 
 
 @functools.cache
@@ -32,16 +40,72 @@ def compiler_available() -> bool:
     return False
 
 
-def compile_graph(gm: GraphModule, inputs: Sequence[Tensor]) -> Callable[..., Any]:
+def compile_graph(
+    gm: GraphModule, inputs: Sequence[Tensor], say: Callable[[str], None] | None = None
+) -> Callable[..., Any]:
     """A compiled form of a flat graph whose in-place updates of inputs are kept.
+
+    On the CPU it is kept in the user's cache folder, see `backlit.lower.cache`.
 
     Args:
         gm: flat graph of static shapes.
         inputs: example inputs in the order of its placeholders.
+        say: told, a line each, what went wrong with the cache.
     Returns: a function of the same inputs.
     """
-    import torch._inductor
+    key = cache.key_of(gm, inputs, _SETTINGS)
+    kept = None if key is None else cache.load(key, say)
+    if kept is None:
+        made = _compile(gm, inputs)
+        if key is None or made.code is None or not cache.save(key, made.code, made.names, say):
+            return made.function
+        # From here on as from the cache, so that a run that goes on meets the very same code.
+        kept = cache.load(key, say)
+        if kept is None:
+            return made.function
+    call = kept
+    return lambda *tensors: call(list(tensors))
 
-    with torch.no_grad(), warnings.catch_warnings():
+
+@dataclass
+class _Made:
+    function: Callable[..., Any]
+    code: str | None = None  # the module's text, where its `call` alone is the whole function
+    names: dict[str, Any] = field(default_factory=dict)
+
+
+def _compile(gm: GraphModule, inputs: Sequence[Tensor]) -> _Made:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # what PyTorch deprecates in its own files
+        import torch._inductor.config as config
+        from torch._inductor.compile_fx import compile_fx, compile_fx_inner
+
+    parts: list[tuple[GraphModule, Any]] = []
+
+    def inner(graph: GraphModule, examples: Sequence[Any], **options: Any) -> Any:
+        result = compile_fx_inner(graph, examples, **options)
+        parts.append((graph, result))
+        return result
+
+    width = len(_outputs(gm))
+    with torch.no_grad(), warnings.catch_warnings(), config.patch(_SETTINGS):
         warnings.simplefilter("ignore")  # inductor's notes on its own internals
-        return torch._inductor.compile(gm, list(inputs))
+        function: Any = compile_fx(copy.deepcopy(gm), list(inputs), inner_compile=inner)
+    made = _Made(function)
+    if len(parts) == 1:
+        graph, result = parts[0]
+        call = getattr(result, "current_callable", None)
+        # Inputs merged or updates done behind the module's back would show in the counts.
+        whole = len(_outputs(graph)) == width and len(_placeholders(graph)) == len(inputs)
+        if whole and call is not None and not (result.constants or result.torchbind_constants):
+            made.code = result.source_code
+            made.names = getattr(call, "__func__", call).__globals__
+    return made
+
+
+def _outputs(gm: GraphModule) -> tuple[Any, ...]:
+    return tuple(next(iter(reversed(gm.graph.nodes))).args[0])
+
+
+def _placeholders(gm: GraphModule) -> list[Any]:
+    return [node for node in gm.graph.nodes if node.op == "placeholder"]

@@ -33,8 +33,7 @@ class Layout:
         self.size = 0
         for name in self.names:
             t = tensors[name]
-            strides = t.stride()
-            order = sorted(range(t.ndim), key=lambda d: -strides[d])
+            order = sorted(range(t.ndim), key=t.stride, reverse=True)
             if not t.permute(order).is_contiguous():
                 order = list(range(t.ndim))
             back = sorted(range(t.ndim), key=order.__getitem__)

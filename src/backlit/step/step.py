@@ -6,7 +6,7 @@ place. All three ways run the same gates.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -26,6 +26,7 @@ from backlit.graph.show import Shown, Times
 from backlit.graph.show.timing import time_forward
 from backlit.graph.trace import trace
 from backlit.lower import compile_graph, compiler_available
+from backlit.step.unroll import unroll
 
 Tensors = dict[str, Tensor]
 StepFunction = Callable[[Tensors, Tensors, Tensors, Tensors], tuple[Tensors, Tensors]]
@@ -78,6 +79,7 @@ class Step(Shown):
         if self._compilable is not self.gm:
             self._update_in_place(self._compilable, list(changed))
         self._call: Callable[..., Any] = self.gm
+        self._calls: dict[int, Callable[..., Any]] = {}
         self.mode = "plain"
 
     def _update_in_place(self, gm: GraphModule, changed: list[str]) -> None:
@@ -111,10 +113,13 @@ class Step(Shown):
 
         return tuple(Input(name, kind(name), self.noise.get(name)) for name in self.names)
 
-    def prepare(self, mode: str, batch: Tensors) -> str:
+    def prepare(self, mode: str, batch: Tensors, say: Callable[[str], None] | None = None) -> str:
         """Chooses how `run` runs; returns the mode really used.
 
         ``"compiled"`` falls back to ``"plain"`` where no C++ compiler is found.
+
+        Args:
+            say: told, a line each, what is worth knowing on the way.
         """
         if mode not in MODES:
             raise BacklitError(f"mode: expected one of {', '.join(MODES)}, got '{mode}'")
@@ -122,11 +127,47 @@ class Step(Shown):
             mode = "plain"
         if mode == "compiled":
             if self.mode != "compiled":
-                self._call = compile_graph(self._compilable, self._inputs(batch, 0, 0))
+                self._call = compile_graph(self._compilable, self._inputs(batch, 0, 0), say)
         else:
             self._call = self.gm
         self.mode = mode
         return mode
+
+    @torch.no_grad()
+    def prepare_several(
+        self, batches: Sequence[Tensors], say: Callable[[str], None] | None = None
+    ) -> None:
+        """Compiles as many steps as there are batches into one function, for `run_several`."""
+        k = len(batches)
+        if self.mode == "compiled" and k not in self._calls:
+            kept = [wire.name for wire in self._shared()]
+            several = unroll(self._compilable, k, kept)
+            self._calls[k] = compile_graph(several, self._inputs_of(batches, 0, 0), say)
+
+    def _shared(self) -> list[Any]:
+        wires = zip(self.names, backprop.placeholders(self._compilable), strict=True)
+        return [wire for name, wire in wires if name in self.state or name in self._rates]
+
+    def _inputs_of(self, batches: Sequence[Tensors], seed: int, index: int) -> list[Tensor]:
+        found = [*(t.detach() for t in self.state.values()), *self._rates.values()]
+        for i, batch in enumerate(batches):
+            found += [*batch.values(), *self.draw(seed, index + i).values()]
+        return found
+
+    @torch.no_grad()
+    def run_several(self, batches: Sequence[Tensors], seed: int, index: int) -> list[Tensors]:
+        """Runs the steps from `index` on, one for each batch, in one call where prepared so.
+
+        Returns: each step's metrics.
+        """
+        call = self._calls.get(len(batches)) if self.mode == "compiled" else None
+        if call is None:
+            return [self.run(batch, seed, index + i) for i, batch in enumerate(batches)]
+        found, n = call(*self._inputs_of(batches, seed, index)), len(self.metrics)
+        return [
+            dict(zip(self.metrics, found[i * n : (i + 1) * n], strict=True))
+            for i in range(len(batches))
+        ]
 
     def _on_cpu(self) -> bool:
         return all(t.device.type == "cpu" for t in self.state.values())

@@ -1,0 +1,231 @@
+"""Compiled steps kept on disk: plain Python text, shared libraries and a list of their sums.
+
+An entry is a folder named by what it was compiled from. It counts only while every file has the
+sum its manifest tells; else it is thrown away and the graph is compiled again. No pickle.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import importlib.machinery
+import importlib.util
+import json
+import os
+import platform
+import re
+import shutil
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+from unittest.mock import patch
+
+import torch
+from torch import Tensor
+from torch.fx import GraphModule
+
+Compiled = Callable[[list[Tensor]], Any]
+Say = Callable[[str], None]
+
+_FORMAT = 1
+_KEPT = 64  # entries; a DCGAN's step has some 2 MB
+_MANIFEST, _CODE = "manifest.json", "step.py"
+
+
+def folder() -> Path:
+    """Where entries are: ``$XDG_CACHE_HOME/backlit/compiled``, by default under ``~/.cache``."""
+    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(home) / "backlit" / "compiled"
+
+
+def key_of(gm: GraphModule, inputs: Sequence[Tensor], settings: Mapping[str, Any]) -> str | None:
+    """What a compiled form depends on, as a hexadecimal sum; None for a graph not kept.
+
+    Args:
+        settings: the compiler's, JSON-able.
+    """
+    nodes = list(gm.graph.nodes)
+    if any(t.device.type != "cpu" for t in inputs) or any(n.op == "get_attr" for n in nodes):
+        return None
+    facts = {
+        "format": _FORMAT,
+        "torch": torch.__version__,
+        "python": platform.python_version(),
+        "machine": [platform.machine(), _processor(), torch.backends.cpu.get_cpu_capability()],
+        "threads": torch.get_num_threads(),
+        "deterministic": torch.are_deterministic_algorithms_enabled(),
+        "matmul": torch.get_float32_matmul_precision(),
+        "onednn": torch.backends.mkldnn.enabled,
+        "settings": dict(settings),
+        "inputs": [[list(t.shape), list(t.stride()), str(t.dtype)] for t in inputs],
+        "graph": [[n.op, n.name, str(n.target), repr(n.args), repr(n.kwargs)] for n in nodes],
+    }
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+
+
+def load(key: str, say: Say | None = None) -> Compiled | None:
+    """The compiled form under a key, None where there is none that is whole.
+
+    Args:
+        say: told, in one line, of an entry that is damaged.
+    """
+    entry = folder() / key
+    try:
+        manifest = json.loads((entry / _MANIFEST).read_bytes())
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError):
+        manifest = {}
+    wrong = _wrong(entry, manifest)
+    if wrong is None:
+        try:
+            return _run(entry, manifest["kernels"])
+        except (ImportError, SyntaxError, AttributeError) as error:
+            wrong = str(error).partition("\n")[0]
+    if say is not None:
+        say(f"the compiled step kept in {entry} is damaged ({wrong}); compiling it again")
+    shutil.rmtree(entry, ignore_errors=True)
+    return None
+
+
+def save(key: str, code: str, names: Mapping[str, Any], say: Say | None = None) -> bool:
+    """Keeps a compiled form; returns whether it could be.
+
+    Args:
+        code: the text of the module that the compiler made.
+        names: that module's names as they are after loading; its kernels are found there.
+        say: told, in one line, why a folder cannot be written.
+    """
+    kernels = {
+        name: Path(value.__self__.__file__)
+        for name, value in names.items()
+        if isinstance(getattr(value, "__self__", None), ModuleType)
+        and str(getattr(value.__self__, "__file__", "")).endswith(".so")
+        and f"\n{name} = async_compile.cpp_pybinding(" in code
+    }
+    if len(kernels) != code.count(" = async_compile."):
+        return False
+    home = folder()
+    try:
+        home.mkdir(parents=True, exist_ok=True, mode=0o700)
+        aside = Path(tempfile.mkdtemp(prefix=".", dir=home))
+        try:
+            places = {name: f"kernel_{i}.so" for i, name in enumerate(kernels)}
+            _write(aside / _CODE, code.encode())
+            for name, source in kernels.items():
+                _write(aside / places[name], source.read_bytes())
+            files = {name: _sum(aside / name) for name in [_CODE, *places.values()]}
+            text = json.dumps({"files": files, "kernels": places}, indent=1)
+            _write(aside / _MANIFEST, text.encode())
+            if not (home / key).exists():
+                aside.replace(home / key)
+        finally:
+            shutil.rmtree(aside, ignore_errors=True)
+        _prune(home)
+    except OSError as error:
+        if not (home / key).exists() and say is not None:
+            say(f"could not keep the compiled step in {home} ({error.strerror or error})")
+        return False
+    return True
+
+
+class _Bound:
+    """Stands for the compiler's own class while an entry loads: its kernels are there."""
+
+    def cpp_pybinding(self, *given: Any) -> None:
+        return None
+
+    def wait(self, names: dict[str, Any]) -> None:
+        return None
+
+
+class _Later:
+    """A name of the compiler that is imported when it is used: most never are."""
+
+    def __init__(self, module: str, name: str):
+        self._found = functools.cache(lambda: getattr(importlib.import_module(module), name))
+
+    def __call__(self, *args: Any, **options: Any) -> Any:
+        return self._found()(*args, **options)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._found(), name)
+
+
+class _Kernels(_Later):
+    """PyTorch's own kernels under the names the compiler gives them."""
+
+    def __getattr__(self, name: str) -> Any:
+        if name in ("mm", "addmm", "bmm", "baddbmm", "convolution"):
+            return getattr(torch, name)
+        return super().__getattr__(name)
+
+
+_IMPORT = re.compile(r"^from (torch\._inductor\S*) import (\w+)(?: as (\w+))?$", re.MULTILINE)
+
+
+def _run(entry: Path, kernels: Mapping[str, str]) -> Compiled:
+    names: dict[str, Any] = {"__name__": f"backlit_compiled_{entry.name[:16]}"}
+    path = entry / _CODE
+    code = path.read_text(encoding="utf-8")
+    # Importing the compiler takes longer than all the rest, and nothing is to be compiled.
+    for module, name, alias in _IMPORT.findall(code):
+        names[alias or name] = _Later(module, name)
+    names["AsyncCompile"] = _Bound
+    names["extern_kernels"] = _Kernels("torch._inductor.select_algorithm", "extern_kernels")
+    exec(compile(_IMPORT.sub("", code), str(path), "exec"), names)
+    # How a kernel finds a tensor's memory: its module reads the address as it is loaded.
+    guards: Any = torch._C._dynamo.guards  # type: ignore[attr-defined]
+    address = str(guards._torchinductor_pyobject_tensor_data_ptr)
+    with patch.dict(os.environ, {"_TORCHINDUCTOR_PYOBJECT_TENSOR_DATA_PTR": address}):
+        for name, file in kernels.items():
+            names[name] = _library(entry / file).kernel
+    return names["call"]
+
+
+def _library(path: Path) -> Any:
+    name = f"{path.parent.name[:16]}_{path.stem}.kernel"
+    loader = importlib.machinery.ExtensionFileLoader(name, str(path))
+    spec = importlib.util.spec_from_loader(name, loader)
+    assert spec is not None
+    module = importlib.util.module_from_spec(spec)
+    loader.exec_module(module)
+    return module
+
+
+def _wrong(entry: Path, manifest: Any) -> str | None:
+    """The first file of an entry that is not as its manifest says."""
+    try:
+        for name, expected in manifest["files"].items():
+            if _sum(entry / name) != expected:
+                return name
+        return None if set(manifest["kernels"].values()) <= set(manifest["files"]) else _MANIFEST
+    except (OSError, KeyError, AttributeError, TypeError):
+        return _MANIFEST
+
+
+def _sum(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _write(path: Path, content: bytes) -> None:
+    with path.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _prune(home: Path) -> None:
+    entries = [p for p in home.iterdir() if not p.name.startswith(".")]
+    for old in sorted(entries, key=lambda p: p.stat().st_mtime)[:-_KEPT]:
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor()
+    return " ".join(sorted({x for x in lines if x.startswith(("model name", "flags"))}))
