@@ -75,6 +75,7 @@ class BatchNorm(Gate):
     formula = "z = γ (x − μ) / √(σ² + ε) + β"
     local = "dx = γ/σ (dz − mean dz − x̂ mean(dz x̂)), dγ = Σ dz x̂, dβ = Σ dz"
     constants = (3, 4)
+    precision = "mixed"
     forward = aten._native_batch_norm_legit_functional.default
 
     @staticmethod
@@ -102,6 +103,7 @@ class BatchNormNoTraining(Gate):
     formula = "z = γ (x − μ) / √(σ² + ε) + β"
     local = "dx = γ dz / √(σ² + ε), dγ = Σ dz x̂, dβ = Σ dz"
     constants = (3, 4)
+    precision = "mixed"
     forward = aten._native_batch_norm_legit_no_training.default
 
     @staticmethod
@@ -126,6 +128,7 @@ class InstanceNorm(Gate):
 
     formula = "z = γ (x − μ) / √(σ² + ε) + β"
     local = "dx = γ/σ (dz − mean dz − x̂ mean(dz x̂)), dγ = Σ dz x̂, dβ = Σ dz"
+    precision = "mixed"
     forward = aten._native_batch_norm_legit.no_stats
 
     @staticmethod
