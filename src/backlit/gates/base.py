@@ -37,8 +37,8 @@ class Gate:
         symmetric: the input is a symmetric matrix, and so is its gradient.
         precision: what the gate tolerates in a bfloat16 step: ``"low"`` runs in bfloat16;
             ``"follow"`` takes its inputs as they come and promotes them as torch does;
-            ``"mixed"`` has a kernel for low activations with float32 parameters; ``"full"``
-            runs in float32.
+            ``"mixed"`` computes in float32 and gives its first output as it got its first
+            input; ``"full"`` runs in float32.
         samples: draws inputs for the gate tests, see `backlit.gates.samples`.
     """
 

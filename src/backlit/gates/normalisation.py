@@ -152,6 +152,7 @@ class LayerNorm(Gate):
 
     formula = "z = γ (x − μ) / √(σ² + ε) + β"
     local = "dx = (γdz − mean γdz − x̂ mean(γdz x̂))/σ, dγ = Σ dz x̂, dβ = Σ dz"
+    precision = "mixed"
     forward = aten.native_layer_norm.default
 
     @staticmethod
@@ -202,6 +203,7 @@ class GroupNorm(Gate):
 
     formula = "z = γ (x − μ) / √(σ² + ε) + β"
     local = "dx = (γdz − mean γdz − x̂ mean(γdz x̂))/σ, dγ = Σ dz x̂, dβ = Σ dz"
+    precision = "mixed"
     forward = aten.native_group_norm.default
 
     @staticmethod

@@ -55,11 +55,14 @@ class _Lowered:
         how = self._precision(node)
         if how == "low":
             wires = {wire: self._lowered(wire, values) for wire in node.all_input_nodes}
-        elif how == "full" or (how == "follow" and self._mixes(node, values)):
+        elif how in ("full", "mixed") or (how == "follow" and self._mixes(node, values)):
             wires = {wire: self._raised(values[wire]) for wire in node.all_input_nodes}
         else:
             return evaluate(node, values)
-        return evaluate(node, wires)
+        result = evaluate(node, wires)
+        if how == "mixed" and values[node.all_input_nodes[0]].dtype == self.dtype:
+            return (result[0].to(self.dtype), *result[1:])
+        return result
 
     def _precision(self, node: Node) -> str:
         if node.target is operator.getitem:
