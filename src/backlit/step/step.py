@@ -25,7 +25,7 @@ from backlit.graph.origin import origin_of
 from backlit.graph.show import Shown, Times
 from backlit.graph.show.timing import time_forward
 from backlit.graph.trace import trace
-from backlit.lower import compile_graph, compiler_available
+from backlit.lower import compile_graph, compiler_available, prepare_graph
 
 Tensors = dict[str, Tensor]
 StepFunction = Callable[[Tensors, Tensors, Tensors, Tensors], tuple[Tensors, Tensors]]
@@ -77,6 +77,7 @@ class Step(Shown):
             self._update_in_place(self._compilable, list(changed))
         self._call: Callable[..., Any] = self.gm
         self.mode = "plain"
+        self.precision: str | None = None
 
     def _update_in_place(self, gm: GraphModule, changed: list[str]) -> None:
         """Ends a graph in copies into the state's wires instead of returning the new state."""
@@ -109,21 +110,26 @@ class Step(Shown):
 
         return tuple(Input(name, kind(name), self.noise.get(name)) for name in self.names)
 
-    def prepare(self, mode: str, batch: Tensors) -> str:
+    def prepare(self, mode: str, batch: Tensors, precision: str | None = None) -> str:
         """Chooses how `run` runs; returns the mode really used.
 
         ``"compiled"`` falls back to ``"plain"`` where no C++ compiler is found.
+
+        Args:
+            precision: ``"bfloat16"`` lowers plain and compiled steps, see
+                `backlit.lower.lower_precision`; watched ones keep the tensors' own.
         """
         if mode not in MODES:
             raise BacklitError(f"mode: expected one of {', '.join(MODES)}, got '{mode}'")
         if mode == "compiled" and self._on_cpu() and not compiler_available():
             mode = "plain"
-        if mode == "compiled":
-            if self.mode != "compiled":
-                self._call = compile_graph(self._compilable, self._inputs(batch, 0, 0))
-        else:
+        if (mode, precision) != (self.mode, self.precision):
             self._call = self.gm
-        self.mode = mode
+            if mode == "compiled" or (mode == "plain" and precision == "bfloat16"):
+                inputs = self._inputs(batch, 0, 0)
+                ready = prepare_graph(self._compilable, inputs, precision)
+                self._call = compile_graph(ready, inputs) if mode == "compiled" else ready
+        self.mode, self.precision = mode, precision
         return mode
 
     def _on_cpu(self) -> bool:
