@@ -15,6 +15,7 @@ from backlit.gan.penalties import Penalty
 from backlit.gan.penalties import penalty as penalty_of
 from backlit.gan.player import Player, Tensors
 from backlit.graph import Noise, Point, generator_for
+from backlit.lower import PRECISIONS
 from backlit.step import Optimiser, Step, trained
 
 Progress = Callable[[str], None]
@@ -38,6 +39,9 @@ class Game:
         ema: decay of G's moving average, from which `sample` draws; None for none.
         clip_norm: largest joint norm of a player's gradients in one update (Pascanu et al.
             2013); longer ones are scaled down. None for no clipping.
+        precision: ``"bfloat16"`` runs what tolerates it in bfloat16 (float32 networks, whose
+            parameters stay float32); ``"float32"`` and ``"float64"`` say what the networks are.
+            None, the default: the networks' own.
         seed: all noise is a function of (seed, step).
 
     The networks' own parameters are the game's state: they are trained in place.
@@ -59,6 +63,7 @@ class Game:
         warmup_d_steps: int = 0,
         ema: float | None = 0.999,
         clip_norm: float | None = None,
+        precision: str | None = None,
         seed: int = 0,
     ):
         for role, network in (("generator", generator), ("discriminator", discriminator)):
@@ -92,6 +97,7 @@ class Game:
         self.warmup_d_steps, self.seed = warmup_d_steps, seed
         self.latent_distribution = latent_distribution
         self.latent = self._latent_shape(latent)
+        self.precision = self._precision(precision)
         self.state = self._initial_state()
         self.rates = {
             "lr_d": torch.tensor(self.rules.optimiser_d.lr, dtype=torch.float64),
@@ -112,6 +118,23 @@ class Game:
             f"latent: expected the length of the noise {type(self.generator).__name__} takes, "
             "e.g. Game(..., latent=128), got none"
         )
+
+    def _precision(self, precision: str | None) -> str | None:
+        if precision is None:
+            return None
+        if precision not in PRECISIONS:
+            raise RecipeError(
+                f"precision: expected one of {', '.join(PRECISIONS)}, got '{precision}'"
+            )
+        needed = torch.float64 if precision == "float64" else torch.float32
+        for role, network in (("generator", self.generator), ("discriminator", self.discriminator)):
+            for name, parameter in network.named_parameters():
+                if parameter.is_floating_point() and parameter.dtype != needed:
+                    raise RecipeError(
+                        f"precision '{precision}': expected {needed} networks, got "
+                        f"{parameter.dtype} for {role}.{name}; convert it with .to({needed})"
+                    )
+        return precision
 
     def _initial_state(self) -> Tensors:
         state = {
@@ -172,7 +195,7 @@ class Game:
                 self.steps[variant] = self._assemble(batch, variant)
             if mode == "compiled":
                 say(f"compiling {len(self.steps[variant].gates):,} gates ({_name(variant)})")
-            used = self.steps[variant].prepare(mode, {"real": batch}, say)
+            used = self.steps[variant].prepare(mode, {"real": batch}, self.precision, say)
         return used
 
     def _build_players(self, batch: Tensor) -> None:
@@ -374,6 +397,7 @@ class Game:
             "warmup_d_steps": self.warmup_d_steps,
             "ema": rules.ema,
             "clip_norm": rules.clip_norm,
+            "precision": self.precision,
             "latent": list(self.latent),
             "latent_distribution": self.latent_distribution,
             "seed": self.seed,

@@ -11,6 +11,7 @@ class ReLU(Gate):
 
     formula = "z = max(0, x)"
     local = "∂z/∂x = [x > 0]"
+    precision = "follow"
     forward = aten.relu.default
 
     @staticmethod
@@ -34,6 +35,7 @@ class LeakyReLU(Gate):
 
     formula = "z = x if x > 0 else a x"
     local = "∂z/∂x = 1 if x > 0 else a"
+    precision = "follow"
     forward = aten.leaky_relu.default
 
     @staticmethod
@@ -52,6 +54,7 @@ class Sigmoid(Gate):
 
     formula = "z = 1 / (1 + e⁻ˣ)"
     local = "∂z/∂x = (1 − z) z"
+    precision = "follow"
     forward = aten.sigmoid.default
 
     @staticmethod
@@ -70,6 +73,7 @@ class Tanh(Gate):
 
     formula = "z = tanh x"
     local = "∂z/∂x = 1 − z²"
+    precision = "follow"
     forward = aten.tanh.default
 
     @staticmethod
@@ -125,6 +129,7 @@ class GELU(Gate):
 
     formula = "z = x Φ(x)"
     local = "∂z/∂x = Φ(x) + x φ(x)"
+    precision = "follow"
     forward = aten.gelu.default
 
     @staticmethod
@@ -158,6 +163,7 @@ class SiLU(Gate):
 
     formula = "z = x σ(x)"
     local = "∂z/∂x = σ(x) (1 + x (1 − σ(x)))"
+    precision = "follow"
     forward = aten.silu.default
 
     @staticmethod

@@ -20,6 +20,7 @@ class Add(Gate):
     formula = "z = x + α y"
     local = "∂z/∂x = 1, ∂z/∂y = α"
     broadcasts = True
+    precision = "follow"
     forward = aten.add.Tensor
     overloads = (aten.add.Scalar,)
 
@@ -36,6 +37,7 @@ class Subtract(Gate):
     formula = "z = x − α y"
     local = "∂z/∂x = 1, ∂z/∂y = −α"
     broadcasts = True
+    precision = "follow"
     forward = aten.sub.Tensor
     overloads = (aten.sub.Scalar,)
 
@@ -52,6 +54,7 @@ class ReverseSubtract(Gate):
     formula = "z = y − α x"
     local = "∂z/∂x = −α, ∂z/∂y = 1"
     broadcasts = True
+    precision = "follow"
     forward = aten.rsub.Tensor
     overloads = (aten.rsub.Scalar,)
 
@@ -68,6 +71,7 @@ class Multiply(Gate):
     formula = "z = x y"
     local = "∂z/∂x = y, ∂z/∂y = x"
     broadcasts = True
+    precision = "follow"
     forward = aten.mul.Tensor
     overloads = (aten.mul.Scalar,)
 
@@ -84,6 +88,7 @@ class Divide(Gate):
     formula = "z = x / y"
     local = "∂z/∂x = 1/y, ∂z/∂y = −x/y²"
     broadcasts = True
+    precision = "follow"
     forward = aten.div.Tensor
     overloads = (aten.div.Scalar,)
 
@@ -99,6 +104,7 @@ class Negate(Gate):
 
     formula = "z = −x"
     local = "∂z/∂x = −1"
+    precision = "follow"
     forward = aten.neg.default
 
     @staticmethod
@@ -113,6 +119,7 @@ class Absolute(Gate):
 
     formula = "z = |x|"
     local = "∂z/∂x = sign x"
+    precision = "follow"
     forward = aten.abs.default
 
     @staticmethod

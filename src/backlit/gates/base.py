@@ -35,6 +35,10 @@ class Gate:
         broadcasts: inputs are expanded against each other; their gradients are summed back.
         constants: positions of tensor arguments that count as constants (running statistics).
         symmetric: the input is a symmetric matrix, and so is its gradient.
+        precision: what the gate tolerates in a bfloat16 step: ``"low"`` runs in bfloat16;
+            ``"follow"`` takes its inputs as they come and promotes them as torch does;
+            ``"mixed"`` computes in float32 and gives its first output as it got its first
+            input; ``"full"`` runs in float32.
         samples: draws inputs for the gate tests, see `backlit.gates.samples`.
     """
 
@@ -46,6 +50,7 @@ class Gate:
     differentiable: ClassVar[bool] = True
     constants: ClassVar[tuple[int, ...]] = ()
     symmetric: ClassVar[bool] = False
+    precision: ClassVar[str] = "full"
     samples: ClassVar[Callable[..., Iterator[Any]] | None] = None
     # The same computation in elementary gates, where a gate states it.
     expand: ClassVar[Callable[..., Any] | None] = None
@@ -90,6 +95,7 @@ class Constant(Gate):
 
     local = "no gradient"
     differentiable = False
+    precision = "follow"
 
     @staticmethod
     def backward(dz: Any, z: Any, *args: Any, **kwargs: Any) -> tuple[Grad, ...]:

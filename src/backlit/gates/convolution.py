@@ -52,6 +52,7 @@ class Convolution(Gate):
 
     formula = "z = x ∗ w + b"
     local = "dx = dz ∗ᵀ w, dw = x ⋆ dz, db = Σ dz"
+    precision = "low"
     forward = aten.convolution.default
 
     @staticmethod
@@ -80,6 +81,7 @@ class ConvolutionBackward(Gate):
 
     formula = "dx = dz ∗ᵀ w or dw = x ⋆ dz"
     local = "bilinear: convolutions of the two other wires"
+    precision = "low"
     forward = aten.convolution_backward.default
 
     @staticmethod

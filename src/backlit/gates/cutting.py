@@ -11,6 +11,7 @@ class Slice(Gate):
 
     formula = "z = x[start:end:step]"
     local = "dx = dz in its place, 0 elsewhere"
+    precision = "follow"
     forward = aten.slice.Tensor
 
     @staticmethod
@@ -39,6 +40,7 @@ class SliceBackward(Gate):
 
     formula = "z = zeros with x at [start:end:step]"
     local = "dx = dz[start:end:step]"
+    precision = "follow"
     forward = aten.slice_backward.default
 
     @staticmethod
@@ -65,6 +67,7 @@ class Select(Gate):
 
     formula = "z = x[index]"
     local = "dx = dz in its place, 0 elsewhere"
+    precision = "follow"
     forward = aten.select.int
 
     @staticmethod
@@ -91,6 +94,7 @@ class SelectBackward(Gate):
 
     formula = "z = zeros with x at [index]"
     local = "dx = dz[index]"
+    precision = "follow"
     forward = aten.select_backward.default
 
     @staticmethod
@@ -117,6 +121,7 @@ class Concatenate(Gate):
 
     formula = "z = [x₁, x₂, …]"
     local = "dxᵢ = its part of dz"
+    precision = "follow"
     forward = aten.cat.default
 
     @staticmethod
@@ -152,6 +157,7 @@ class Stack(Gate):
 
     formula = "z = stack(x₁, x₂, …)"
     local = "dxᵢ = dz[i]"
+    precision = "follow"
     forward = aten.stack.default
 
     @staticmethod
@@ -178,6 +184,7 @@ class Split(Gate):
 
     formula = "z₁, z₂, … = parts of x"
     local = "dx = [dz₁, dz₂, …]"
+    precision = "follow"
     forward = aten.split_with_sizes.default
 
     @staticmethod
@@ -215,6 +222,7 @@ class SplitEqual(Gate):
 
     formula = "z₁, z₂, … = parts of x"
     local = "dx = [dz₁, dz₂, …]"
+    precision = "follow"
     forward = aten.split.Tensor
 
     @staticmethod

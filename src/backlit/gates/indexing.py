@@ -18,6 +18,7 @@ class Index(Gate):
 
     formula = "z = x[i, j, …]"
     local = "dx = zeros with dz added at [i, j, …]"
+    precision = "follow"
     forward = aten.index.Tensor
     overloads = (aten._unsafe_index.Tensor,)
 
@@ -90,6 +91,7 @@ class IndexSelect(Gate):
 
     formula = "z = x[…, i, …]"
     local = "dx = zeros with dz added at i"
+    precision = "follow"
     forward = aten.index_select.default
 
     @staticmethod

@@ -14,6 +14,7 @@ class MatrixMultiply(Gate):
 
     formula = "Z = A B"
     local = "dA = dZ Bᵀ, dB = Aᵀ dZ"
+    precision = "low"
     forward = aten.mm.default
 
     @staticmethod
@@ -33,6 +34,7 @@ class BatchMatrixMultiply(Gate):
 
     formula = "Zᵦ = Aᵦ Bᵦ"
     local = "dAᵦ = dZᵦ Bᵦᵀ, dBᵦ = Aᵦᵀ dZᵦ"
+    precision = "low"
     forward = aten.bmm.default
 
     @staticmethod
@@ -54,6 +56,7 @@ class MatrixVector(Gate):
 
     formula = "z = A x"
     local = "dA = dz xᵀ, dx = Aᵀ dz"
+    precision = "low"
     forward = aten.mv.default
 
     @staticmethod
@@ -73,6 +76,7 @@ class Dot(Gate):
 
     formula = "z = Σ xᵢ yᵢ"
     local = "∂z/∂x = y, ∂z/∂y = x"
+    precision = "low"
     forward = aten.dot.default
     overloads = (aten.vdot.default,)
 
@@ -94,6 +98,7 @@ class AddMatrixMultiply(Gate):
     formula = "Z = β C + α A B"
     local = "dC = β dZ, dA = α dZ Bᵀ, dB = α Aᵀ dZ"
     broadcasts = True
+    precision = "low"
     forward = aten.addmm.default
 
     @staticmethod
@@ -118,6 +123,7 @@ class Linear(Gate):
 
     formula = "z = x Wᵀ + b"
     local = "dx = dz W, dW = dzᵀ x, db = Σ dz"
+    precision = "low"
     forward = aten.linear.default
 
     @staticmethod
@@ -151,6 +157,7 @@ class BatchAddMatrixMultiply(Gate):
     formula = "Zᵦ = β Cᵦ + α Aᵦ Bᵦ"
     local = "dC = β dZ, dAᵦ = α dZᵦ Bᵦᵀ, dBᵦ = α Aᵦᵀ dZᵦ"
     broadcasts = True
+    precision = "low"
     forward = aten.baddbmm.default
 
     @staticmethod
@@ -176,6 +183,7 @@ class AddMatrixVector(Gate):
     formula = "z = β c + α A x"
     local = "dc = β dz, dA = α dz xᵀ, dx = α Aᵀ dz"
     broadcasts = True
+    precision = "low"
     forward = aten.addmv.default
 
     @staticmethod
@@ -202,6 +210,7 @@ class AddBatchMatrixMultiply(Gate):
     formula = "Z = β C + α Σᵦ Aᵦ Bᵦ"
     local = "dC = β dZ, dAᵦ = α dZ Bᵦᵀ, dBᵦ = α Aᵦᵀ dZ"
     broadcasts = True
+    precision = "low"
     forward = aten.addbmm.default
 
     @staticmethod

@@ -75,6 +75,7 @@ class BatchNorm(Gate):
     formula = "z = γ (x − μ) / √(σ² + ε) + β"
     local = "dx = γ/σ (dz − mean dz − x̂ mean(dz x̂)), dγ = Σ dz x̂, dβ = Σ dz"
     constants = (3, 4)
+    precision = "mixed"
     forward = aten._native_batch_norm_legit_functional.default
 
     @staticmethod
@@ -102,6 +103,7 @@ class BatchNormNoTraining(Gate):
     formula = "z = γ (x − μ) / √(σ² + ε) + β"
     local = "dx = γ dz / √(σ² + ε), dγ = Σ dz x̂, dβ = Σ dz"
     constants = (3, 4)
+    precision = "mixed"
     forward = aten._native_batch_norm_legit_no_training.default
 
     @staticmethod
@@ -126,6 +128,7 @@ class InstanceNorm(Gate):
 
     formula = "z = γ (x − μ) / √(σ² + ε) + β"
     local = "dx = γ/σ (dz − mean dz − x̂ mean(dz x̂)), dγ = Σ dz x̂, dβ = Σ dz"
+    precision = "mixed"
     forward = aten._native_batch_norm_legit.no_stats
 
     @staticmethod
@@ -149,6 +152,7 @@ class LayerNorm(Gate):
 
     formula = "z = γ (x − μ) / √(σ² + ε) + β"
     local = "dx = (γdz − mean γdz − x̂ mean(γdz x̂))/σ, dγ = Σ dz x̂, dβ = Σ dz"
+    precision = "mixed"
     forward = aten.native_layer_norm.default
 
     @staticmethod
@@ -199,6 +203,7 @@ class GroupNorm(Gate):
 
     formula = "z = γ (x − μ) / √(σ² + ε) + β"
     local = "dx = (γdz − mean γdz − x̂ mean(γdz x̂))/σ, dγ = Σ dz x̂, dβ = Σ dz"
+    precision = "mixed"
     forward = aten.native_group_norm.default
 
     @staticmethod

@@ -14,6 +14,7 @@ class ConstantPad(Gate):
 
     formula = "z = x with a border of a constant"
     local = "dx = dz without the border"
+    precision = "follow"
     forward = aten.constant_pad_nd.default
 
     @staticmethod
@@ -39,6 +40,7 @@ class ConstantPad(Gate):
 class _Pad(Gate):
     """A border taken from the input itself."""
 
+    precision = "follow"
     local = "dx = dz, the border's added where it was taken"
     adjoint: ClassVar[Any]
     axes: ClassVar[int]
@@ -70,6 +72,7 @@ def _padded(r: Draw, d: int):
 class _PadBackward(Gate):
     """Adjoint of a border: adds it back to where it was taken."""
 
+    precision = "follow"
     formula = "z = x without the border, the border added where it was taken"
     local = "dx = dz with the border"
     pad: ClassVar[type[_Pad]]

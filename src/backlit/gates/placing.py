@@ -11,6 +11,7 @@ class Flip(Gate):
 
     formula = "z = x reversed"
     local = "dx = dz reversed"
+    precision = "follow"
     forward = aten.flip.default
 
     @staticmethod
@@ -37,6 +38,7 @@ class Roll(Gate):
 
     formula = "z = x shifted around"
     local = "dx = dz shifted back"
+    precision = "follow"
     forward = aten.roll.default
 
     @staticmethod
@@ -63,6 +65,7 @@ class Unbind(Gate):
 
     formula = "z₁, z₂, … = slices of x along an axis"
     local = "dx = stack(dz₁, dz₂, …)"
+    precision = "follow"
     forward = aten.unbind.int
 
     @staticmethod
@@ -229,6 +232,7 @@ class LowerTriangle(Gate):
 
     formula = "z = lower triangle of x"
     local = "dx = lower triangle of dz"
+    precision = "follow"
     forward = aten.tril.default
 
     @staticmethod
@@ -247,6 +251,7 @@ class UpperTriangle(Gate):
 
     formula = "z = upper triangle of x"
     local = "dx = upper triangle of dz"
+    precision = "follow"
     forward = aten.triu.default
 
     @staticmethod

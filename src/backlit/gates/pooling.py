@@ -29,6 +29,7 @@ def _pooled(r: Draw, d: int):
 class _MaxPool(Gate):
     """Largest element of each window, and where it stood."""
 
+    precision = "follow"
     formula = "z = max x over each window, with its index"
     local = "dx = dz at the winners, 0 elsewhere"
     adjoint: ClassVar[Any]
@@ -77,6 +78,7 @@ def read_winners(grad, indices, axes):
 class _Scatter(Gate):
     """Adjoint of a maximum pool: puts values where the winners stood, summing overlaps."""
 
+    precision = "follow"
     formula = "z = zeros with x added at the winners"
     local = "dx = dz at the winners"
     axes: ClassVar[int]

@@ -40,6 +40,7 @@ class ELU(Gate):
 
     formula = "z = s x if x > 0 else s α (e^(kx) − 1)"
     local = "∂z/∂x = s if x > 0 else s α k e^(kx)"
+    precision = "follow"
     forward = aten.elu.default
 
     @staticmethod
@@ -57,6 +58,7 @@ class SELU(Gate):
 
     formula = "z = λ x if x > 0 else λ α (eˣ − 1)"
     local = "∂z/∂x = λ if x > 0 else λ α eˣ"
+    precision = "follow"
     forward = aten.selu.default
 
     @staticmethod
@@ -71,6 +73,7 @@ class CELU(Gate):
 
     formula = "z = max(0, x) + min(0, α (e^(x/α) − 1))"
     local = "∂z/∂x = 1 if x > 0 else e^(x/α)"
+    precision = "follow"
     forward = aten.celu.default
 
     @staticmethod
@@ -89,6 +92,7 @@ class PReLU(Gate):
     formula = "z = x if x > 0 else w x"
     local = "∂z/∂x = 1 if x > 0 else w, ∂z/∂w = min(0, x)"
     broadcasts = True
+    precision = "follow"
     forward = aten._prelu_kernel.default
 
     @staticmethod
@@ -109,6 +113,7 @@ class HardTanh(Gate):
 
     formula = "z = min(max(x, low), high)"
     local = "∂z/∂x = [low < x < high]"
+    precision = "follow"
     forward = aten.hardtanh.default
 
     @staticmethod
@@ -126,6 +131,7 @@ class HardSigmoid(Gate):
 
     formula = "z = min(max(x/6 + 1/2, 0), 1)"
     local = "∂z/∂x = [−3 < x < 3] / 6"
+    precision = "follow"
     forward = aten.hardsigmoid.default
 
     @staticmethod
@@ -141,6 +147,7 @@ class HardSigmoidBackward(Gate):
 
     formula = "z = dz [−3 < x < 3] / 6"
     local = "as itself"
+    precision = "follow"
     forward = aten.hardsigmoid_backward.default
 
     @staticmethod
@@ -159,6 +166,7 @@ class HardSwish(Gate):
 
     formula = "z = x min(max(x/6 + 1/2, 0), 1)"
     local = "∂z/∂x = 0 below −3, x/3 + 1/2 between, 1 above 3"
+    precision = "follow"
     forward = aten.hardswish.default
 
     @staticmethod
@@ -177,6 +185,7 @@ class HardShrink(Gate):
 
     formula = "z = x if |x| > λ else 0"
     local = "∂z/∂x = [|x| > λ]"
+    precision = "follow"
     forward = aten.hardshrink.default
 
     @staticmethod
@@ -191,6 +200,7 @@ class SoftShrink(Gate):
 
     formula = "z = x − λ sign x if |x| > λ else 0"
     local = "∂z/∂x = [|x| > λ]"
+    precision = "follow"
     forward = aten.softshrink.default
 
     @staticmethod
@@ -205,6 +215,7 @@ class Threshold(Gate):
 
     formula = "z = x if x > threshold else value"
     local = "∂z/∂x = [x > threshold]"
+    precision = "follow"
     forward = aten.threshold.default
 
     @staticmethod
@@ -223,6 +234,7 @@ class RandomLeakyReLU(Gate):
     formula = "z = x if x > 0 else a x, a ~ U(low, high)"
     local = "∂z/∂x = 1 if x > 0 else a"
     constants = (1,)  # scratch memory
+    precision = "follow"
     forward = aten.rrelu_with_noise_functional.default
 
     @staticmethod

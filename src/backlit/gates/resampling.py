@@ -87,6 +87,7 @@ class Nearest1d(_Resample):
     """The nearest value, along one axis."""
 
     formula = "z = nearest x"
+    precision = "follow"
     forward = aten.upsample_nearest1d.default
     overloads = (aten.upsample_nearest1d.vec,)
     adjoint = aten.upsample_nearest1d_backward.default
@@ -97,6 +98,7 @@ class Nearest2d(_Resample):
     """The nearest value, in a picture."""
 
     formula = "z = nearest x"
+    precision = "follow"
     forward = aten.upsample_nearest2d.default
     overloads = (aten.upsample_nearest2d.vec,)
     adjoint = aten.upsample_nearest2d_backward.default
@@ -107,6 +109,7 @@ class Nearest3d(_Resample):
     """The nearest value, in a volume."""
 
     formula = "z = nearest x"
+    precision = "follow"
     forward = aten.upsample_nearest3d.default
     overloads = (aten.upsample_nearest3d.vec,)
     adjoint = aten.upsample_nearest3d_backward.default
@@ -117,6 +120,7 @@ class NearestExact1d(_Resample):
     """The value nearest to the centre, along one axis."""
 
     formula = "z = x nearest to the centre"
+    precision = "follow"
     forward = aten._upsample_nearest_exact1d.default
     overloads = (aten._upsample_nearest_exact1d.vec,)
     adjoint = aten._upsample_nearest_exact1d_backward.default
@@ -127,6 +131,7 @@ class NearestExact2d(_Resample):
     """The value nearest to the centre, in a picture."""
 
     formula = "z = x nearest to the centre"
+    precision = "follow"
     forward = aten._upsample_nearest_exact2d.default
     overloads = (aten._upsample_nearest_exact2d.vec,)
     adjoint = aten._upsample_nearest_exact2d_backward.default
@@ -137,6 +142,7 @@ class NearestExact3d(_Resample):
     """The value nearest to the centre, in a volume."""
 
     formula = "z = x nearest to the centre"
+    precision = "follow"
     forward = aten._upsample_nearest_exact3d.default
     overloads = (aten._upsample_nearest_exact3d.vec,)
     adjoint = aten._upsample_nearest_exact3d_backward.default

@@ -12,6 +12,7 @@ class Where(Gate):
     formula = "z = x if c else y"
     local = "∂z/∂x = [c], ∂z/∂y = [not c]"
     broadcasts = True
+    precision = "follow"
     forward = aten.where.self
 
     @staticmethod
@@ -34,6 +35,7 @@ class MaskedFill(Gate):
 
     formula = "z = value if mask else x"
     local = "∂z/∂x = [not mask]"
+    precision = "follow"
     forward = aten.masked_fill.Scalar
     broadcasts = True
 
@@ -55,6 +57,7 @@ class Maximum(Gate):
     formula = "z = max(x, y)"
     local = "∂z/∂x = [x > y], ∂z/∂y = [y > x]; ½ each at a tie"
     broadcasts = True
+    precision = "follow"
     forward = aten.maximum.default
 
     @staticmethod
@@ -77,6 +80,7 @@ class Minimum(Gate):
     formula = "z = min(x, y)"
     local = "∂z/∂x = [x < y], ∂z/∂y = [y < x]; ½ each at a tie"
     broadcasts = True
+    precision = "follow"
     forward = aten.minimum.default
 
     @staticmethod
@@ -102,6 +106,7 @@ class Clamp(Gate):
 
     formula = "z = min(max(x, low), high)"
     local = "∂z/∂x = [low ≤ x ≤ high]"
+    precision = "follow"
     forward = aten.clamp.default
 
     @staticmethod
@@ -124,6 +129,7 @@ class ClampMin(Gate):
 
     formula = "z = max(x, low)"
     local = "∂z/∂x = [x ≥ low]"
+    precision = "follow"
     forward = aten.clamp_min.default
 
     @staticmethod
@@ -138,6 +144,7 @@ class ClampMax(Gate):
 
     formula = "z = min(x, high)"
     local = "∂z/∂x = [x ≤ high]"
+    precision = "follow"
     forward = aten.clamp_max.default
 
     @staticmethod

@@ -11,6 +11,7 @@ class View(Gate):
 
     formula = "z = x reshaped"
     local = "dx = dz reshaped"
+    precision = "follow"
     forward = aten.view.default
     overloads = (aten._unsafe_view.default, aten.reshape.default)
 
@@ -38,6 +39,7 @@ class Permute(Gate):
 
     formula = "z = x with axes permuted"
     local = "dx = dz permuted back"
+    precision = "follow"
     forward = aten.permute.default
 
     @staticmethod
@@ -67,6 +69,7 @@ class Transpose(Gate):
 
     formula = "z = xᵀ"
     local = "dx = dzᵀ"
+    precision = "follow"
     forward = aten.transpose.int
 
     @staticmethod
@@ -93,6 +96,7 @@ class MatrixTranspose(Gate):
 
     formula = "z = xᵀ"
     local = "dx = dzᵀ"
+    precision = "follow"
     forward = aten.t.default
 
     @staticmethod
@@ -111,6 +115,7 @@ class Unsqueeze(Gate):
 
     formula = "z = x with an axis of size 1"
     local = "dx = dz without it"
+    precision = "follow"
     forward = aten.unsqueeze.default
 
     @staticmethod
@@ -137,6 +142,7 @@ class Squeeze(Gate):
 
     formula = "z = x without axes of size 1"
     local = "dx = dz with them"
+    precision = "follow"
     forward = aten.squeeze.dims
     overloads = (aten.squeeze.dim, aten.squeeze.default)
 
@@ -165,6 +171,7 @@ class Expand(Gate):
     formula = "z = x repeated"
     local = "dx = Σ dz over the copies"
     broadcasts = True
+    precision = "follow"
     forward = aten.expand.default
 
     @staticmethod
@@ -192,6 +199,7 @@ class Repeat(Gate):
 
     formula = "z = x tiled"
     local = "dx = Σ dz over the copies"
+    precision = "follow"
     forward = aten.repeat.default
 
     @staticmethod
@@ -226,6 +234,7 @@ class Copy(Gate):
 
     formula = "z = x"
     local = "∂z/∂x = 1"
+    precision = "follow"
     forward = aten.clone.default
     overloads = (aten.alias.default, aten.contiguous.default, aten.positive.default)
 
@@ -241,6 +250,7 @@ class Convert(Gate):
 
     formula = "z = x as another dtype"
     local = "dx = dz as x's dtype"
+    precision = "follow"
     forward = aten._to_copy.default
 
     @staticmethod
@@ -256,6 +266,7 @@ class Overwrite(Gate):
     formula = "z = source"
     local = "∂z/∂source = 1"
     broadcasts = True
+    precision = "follow"
     forward = aten.copy.default
 
     @staticmethod

@@ -11,6 +11,7 @@ class Mish(Gate):
 
     formula = "z = x tanh(ln(1 + eˣ))"
     local = "∂z/∂x = t + x (1 − t²) σ(x), t = tanh(ln(1 + eˣ))"
+    precision = "follow"
     forward = aten.mish.default
 
     @staticmethod
@@ -32,6 +33,7 @@ class GLU(Gate):
 
     formula = "z = a σ(b), x = [a, b]"
     local = "da = dz σ(b), db = dz a σ(b) (1 − σ(b))"
+    precision = "follow"
     forward = aten.glu.default
 
     @staticmethod

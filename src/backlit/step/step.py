@@ -25,7 +25,7 @@ from backlit.graph.origin import origin_of
 from backlit.graph.show import Shown, Times
 from backlit.graph.show.timing import time_forward
 from backlit.graph.trace import trace
-from backlit.lower import compile_graph, compiler_available
+from backlit.lower import compile_graph, compiler_available, prepare_graph
 from backlit.step.unroll import unroll
 
 Tensors = dict[str, Tensor]
@@ -78,9 +78,11 @@ class Step(Shown):
         self._update_in_place(self.gm, list(changed))
         if self._compilable is not self.gm:
             self._update_in_place(self._compilable, list(changed))
+        self._ready = self._compilable  # what was compiled last
         self._call: Callable[..., Any] = self.gm
         self._calls: dict[int, Callable[..., Any]] = {}
         self.mode = "plain"
+        self.precision: str | None = None
 
     def _update_in_place(self, gm: GraphModule, changed: list[str]) -> None:
         """Ends a graph in copies into the state's wires instead of returning the new state."""
@@ -113,24 +115,34 @@ class Step(Shown):
 
         return tuple(Input(name, kind(name), self.noise.get(name)) for name in self.names)
 
-    def prepare(self, mode: str, batch: Tensors, say: Callable[[str], None] | None = None) -> str:
+    def prepare(
+        self,
+        mode: str,
+        batch: Tensors,
+        precision: str | None = None,
+        say: Callable[[str], None] | None = None,
+    ) -> str:
         """Chooses how `run` runs; returns the mode really used.
 
         ``"compiled"`` falls back to ``"plain"`` where no C++ compiler is found.
 
         Args:
+            precision: ``"bfloat16"`` lowers plain and compiled steps, see
+                `backlit.lower.lower_precision`; watched ones keep the tensors' own.
             say: told, a line each, what is worth knowing on the way.
         """
         if mode not in MODES:
             raise BacklitError(f"mode: expected one of {', '.join(MODES)}, got '{mode}'")
         if mode == "compiled" and self._on_cpu() and not compiler_available():
             mode = "plain"
-        if mode == "compiled":
-            if self.mode != "compiled":
-                self._call = compile_graph(self._compilable, self._inputs(batch, 0, 0), say)
-        else:
-            self._call = self.gm
-        self.mode = mode
+        if (mode, precision) != (self.mode, self.precision):
+            self._call, self._calls = self.gm, {}
+            if mode == "compiled" or (mode == "plain" and precision == "bfloat16"):
+                inputs = self._inputs(batch, 0, 0)
+                self._ready = prepare_graph(self._compilable, inputs, precision)
+                compiled = mode == "compiled"
+                self._call = compile_graph(self._ready, inputs, say) if compiled else self._ready
+        self.mode, self.precision = mode, precision
         return mode
 
     @torch.no_grad()
@@ -141,11 +153,11 @@ class Step(Shown):
         k = len(batches)
         if self.mode == "compiled" and k not in self._calls:
             kept = [wire.name for wire in self._shared()]
-            several = unroll(self._compilable, k, kept)
+            several = unroll(self._ready, k, kept)
             self._calls[k] = compile_graph(several, self._inputs_of(batches, 0, 0), say)
 
     def _shared(self) -> list[Any]:
-        wires = zip(self.names, backprop.placeholders(self._compilable), strict=True)
+        wires = zip(self.names, backprop.placeholders(self._ready), strict=True)
         return [wire for name, wire in wires if name in self.state or name in self._rates]
 
     def _inputs_of(self, batches: Sequence[Tensors], seed: int, index: int) -> list[Tensor]:
