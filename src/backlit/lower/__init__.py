@@ -1,6 +1,19 @@
 """Which kernel serves which gate on this machine, and how a graph is compiled."""
 
+from backlit.lower.apply import apply, lower_gates
+from backlit.lower.autotune import Kernel, choose
 from backlit.lower.compiler import compile_graph, compiler_available
 from backlit.lower.flops import flops
+from backlit.lower.kernel_file import KernelFileWarning, kernel_file
 
-__all__ = ["compile_graph", "compiler_available", "flops"]
+__all__ = [
+    "Kernel",
+    "KernelFileWarning",
+    "apply",
+    "choose",
+    "compile_graph",
+    "compiler_available",
+    "flops",
+    "kernel_file",
+    "lower_gates",
+]
