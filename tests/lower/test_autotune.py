@@ -98,7 +98,8 @@ def test_compiled():
     lowered = apply(gm, inputs, {g: pick[c.kind] for g, c in costly(gm, inputs).values()})
     names = [str(node.target) for node in lowered.graph.nodes]
     assert sum("backlit_lower" in name for name in names) == 2
-    torch.testing.assert_close(compile_graph(lowered, inputs)(*inputs), gm(*inputs))
+    got, expected = compile_graph(lowered, inputs)(*inputs), gm(*inputs)
+    torch.testing.assert_close(got, expected, rtol=0, atol=1e-3)  # (of values up to 60)
 
 
 def test_measured_once(whole, monkeypatch):
