@@ -5,6 +5,7 @@ from backlit.lower.autotune import Kernel, choose
 from backlit.lower.compiler import compile_graph, compiler_available
 from backlit.lower.flops import flops
 from backlit.lower.kernel_file import KernelFileWarning, kernel_file
+from backlit.lower.kernel_table import kernel_table
 
 __all__ = [
     "Kernel",
@@ -15,5 +16,6 @@ __all__ = [
     "compiler_available",
     "flops",
     "kernel_file",
+    "kernel_table",
     "lower_gates",
 ]

@@ -9,7 +9,7 @@ import torch
 from torch.fx import GraphModule, Node
 from torch.fx.passes.fake_tensor_prop import FakeTensorProp
 
-from backlit.lower.flops import flops
+from backlit.lower.flops import flops, has_formula
 from backlit.lower.lowerings import Call, call_of, value_of
 
 # Below this the time is that of the calls, not of the work.
@@ -17,12 +17,18 @@ WORTH_FLOPS = 4_000_000
 
 
 def costly(gm: GraphModule, inputs: Sequence[Any]) -> dict[Node, tuple[str, Call]]:
-    """The gates of a flat graph that are worth a choice: each one's name and normal form."""
-    if any("val" not in node.meta for node in gm.graph.nodes if node.op == "call_function"):
+    """The gates of a flat graph that are worth a choice: each one's name and normal form.
+
+    Args:
+        inputs: for its placeholders; not asked for where every costly gate's wires know their
+            shape (``meta["val"]``), as after `backlit.graph.trace.trace`.
+    """
+    able = [node for node in gm.graph.nodes if node.op == "call_function" and has_formula(node)]
+    if any("val" not in wire.meta for node in able for wire in (node, *node.all_input_nodes)):
         with torch.no_grad():
             FakeTensorProp(gm).propagate(*inputs)
     found = {}
-    for node in gm.graph.nodes:
+    for node in able:
         if flops(node) >= WORTH_FLOPS:
             call = call_of(node.target, node.args, node.kwargs, node.meta["val"])
             if call is not None:
