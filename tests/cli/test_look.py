@@ -144,7 +144,7 @@ def test_kernels(capsys: Output, tmp_path: Path) -> None:
 
 def test_kernels_of_a_game_and_of_small_work(capsys: Output) -> None:
     assert run(["look", "some_looks:wide_game", "--kernels"]) == 0
-    assert "linear float32 1024x64, 64x64, 64" in capsys.readouterr().out
+    assert "addmm float32 64, 1024x64, 64x64 turned" in capsys.readouterr().out
     assert run(["look", "some_looks:pair", "--kernels"]) == 0
     assert "no gate of 4 million operations or more" in capsys.readouterr().out
     assert "expected pictures beside the game" in fails(
