@@ -2,6 +2,7 @@
 
 from backlit.lower.apply import apply, lower_gates
 from backlit.lower.autotune import Kernel, choose
+from backlit.lower.batched_products import batch_products
 from backlit.lower.compiler import compile_graph, compiler_available
 from backlit.lower.flops import flops
 from backlit.lower.kernel_file import KernelFileWarning, kernel_file
@@ -11,6 +12,7 @@ __all__ = [
     "Kernel",
     "KernelFileWarning",
     "apply",
+    "batch_products",
     "choose",
     "compile_graph",
     "compiler_available",
