@@ -13,7 +13,9 @@ ROWS = [
     {"lower"},
     {"step"},
     {"gan", "nets", "losses", "data"},
+    {"supervised"},
     {"train"},
+    {"bench"},
     {"cli"},
 ]
 LEVEL = {room: level for level, row in enumerate(ROWS) for room in row}

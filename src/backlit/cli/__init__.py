@@ -12,6 +12,7 @@ import sys
 
 import typer
 
+from backlit.cli.bench import bench
 from backlit.cli.check import check
 from backlit.cli.look import look
 from backlit.cli.recipes import recipes
@@ -27,7 +28,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (train, sample, look, check, recipes):
+for command in (train, sample, look, check, bench, recipes):
     app.command()(command)
 
 

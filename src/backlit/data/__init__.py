@@ -1,27 +1,63 @@
-"""Data sets and loaders: pictures decoded once into a memory-mapped cache, order by (seed, epoch).
+"""Data sets and loaders: each decoded or read once, split and shuffled as a function of a seed.
 
-`emoji` opens the bundled Fluent Emoji, `folder` any folder of pictures; both give a `PictureSet`
-of uint8 pictures of one size. `batch_indices` says which of them a step sees, as a pure function
-of its arguments, so that a resumed run sees what an uninterrupted one would have. `describe` and
-`grid` show a set before anything is trained on it.
+Pictures without targets: `emoji` opens the bundled Fluent Emoji, `folder` any folder of pictures;
+both give a `PictureSet` of uint8 pictures of one size, decoded once into a memory-mapped cache.
+Samples with targets come as `Labelled`, inputs and targets as tensors and the indices of its
+parts: `labelled_pictures` from a `PictureSet`, `digits` and `wine` from scikit-learn, `mnist`,
+`fashion_mnist` and `idx` from idx files (`install` brings them in), `table` from CSV and Parquet,
+`series` and `sunspots` from a column in time, `text` by character or word, `sentences` and
+`reviews` with a class each; `pad_sequences` and `lanes` for sequences.
+
+`batch_indices` says which samples a step sees, as a pure function of its arguments, so that a
+resumed run sees what an uninterrupted one would have. `describe`, `summary` and `grid` show a set
+before anything is trained on it.
 """
 
 from backlit.data.cache import CacheWarning
+from backlit.data.fetch import install
 from backlit.data.fluent import emoji
+from backlit.data.from_pictures import labelled_pictures
+from backlit.data.idx_files import fashion_mnist, idx, mnist, read_idx
+from backlit.data.labelled import Labelled, split
 from backlit.data.look import describe, grid
 from backlit.data.open_folder import folder
 from backlit.data.pictures import PictureSet
 from backlit.data.sampling import batch_indices, order
+from backlit.data.sentiment import reviews, sentences
+from backlit.data.sequences import pad_sequences
+from backlit.data.tables import table
+from backlit.data.textbook import digits, wine
+from backlit.data.texts import Text, lanes, text
+from backlit.data.time_series import series, sunspots
 from backlit.folders import cache_folder
 
 __all__ = [
     "CacheWarning",
+    "Labelled",
     "PictureSet",
+    "Text",
     "batch_indices",
     "cache_folder",
     "describe",
+    "digits",
     "emoji",
+    "fashion_mnist",
     "folder",
     "grid",
+    "idx",
+    "install",
+    "labelled_pictures",
+    "lanes",
+    "mnist",
     "order",
+    "pad_sequences",
+    "read_idx",
+    "reviews",
+    "sentences",
+    "series",
+    "split",
+    "sunspots",
+    "table",
+    "text",
+    "wine",
 ]

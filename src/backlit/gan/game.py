@@ -15,7 +15,7 @@ from backlit.gan.penalties import Penalty
 from backlit.gan.penalties import penalty as penalty_of
 from backlit.gan.player import Player, Tensors
 from backlit.graph import Noise, Point, generator_for
-from backlit.step import Optimiser, Step
+from backlit.step import Optimiser, Step, trained
 
 Progress = Callable[[str], None]
 
@@ -121,17 +121,18 @@ class Game:
         devices = {str(t.device) for t in state.values()}
         if len(devices) > 1:
             raise RecipeError(f"expected both networks on one device, got {sorted(devices)}")
-        for network, role, optimiser in (
-            (self.generator, "generator", self.rules.optimiser_g),
-            (self.discriminator, "discriminator", self.rules.optimiser_d),
-        ):
-            for name, parameter in network.named_parameters():
-                if parameter.requires_grad:
-                    for slot, t in optimiser.init(parameter.detach()).items():
-                        state[f"optimiser/{role}/{name}/{slot}"] = t
-        if self.rules.ema is not None:
+        ema = self.rules.ema is not None
+        self._trained_g = trained("generator", self.generator, self.rules.optimiser_g, ema)
+        self._trained_d = trained("discriminator", self.discriminator, self.rules.optimiser_d)
+        groups = (*self._trained_g, *self._trained_d)
+        if ema:
             for name, tensor in Player.tensors("ema", self.generator).items():
                 state[name] = tensor.detach().clone()
+        for group in groups:
+            state |= group.state
+        inside = {name for group in groups for name in group.state}
+        rest = {name: t for name, t in state.items() if name not in inside}
+        self._wires = {name: t for group in groups for name, t in group.wires.items()} | rest
         return state
 
     @property
@@ -162,6 +163,8 @@ class Game:
             say("capturing the generator and the discriminator")
             self._build_players(batch)
             self.steps, self._shape = {}, key
+        for group in (*self._trained_g, *self._trained_d):
+            group.check_home()
         used = mode
         for variant in variants:
             if variant not in self.steps:
@@ -220,11 +223,20 @@ class Game:
         m = batch.shape[0] // self.rules.d_steps
         like = self._like
         real = torch.empty((m, *batch.shape[1:]), dtype=like.dtype, device=like.device)
-        return Iteration(self.rules, *self._players, real, self._z(m), self.state, *variant)
+        return Iteration(
+            self.rules,
+            *self._players,
+            real,
+            self._z(m),
+            self.state,
+            self._trained_g,
+            self._trained_d,
+            *variant,
+        )
 
     def _assemble(self, batch: Tensor, variant: tuple[bool, bool]) -> Step:
         iteration = self._iteration(batch, variant)
-        return Step(iteration, self.state, {"real": batch}, iteration.noise, self.rates)
+        return Step(iteration, self._wires, {"real": batch}, iteration.noise, self.rates)
 
     def operating_point(self, batch: Tensor, index: int = 0) -> list[Point]:
         """Both losses at the present state, for `backlit.check(game, batch)`.

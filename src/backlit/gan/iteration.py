@@ -5,7 +5,7 @@ Source: Goodfellow et al. 2014, algorithm 1 (k steps of D for each of G, fresh n
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +17,7 @@ from backlit.gan.penalties import Penalty
 from backlit.gan.player import Player, Tensors
 from backlit.graph import Noise, Point, stamp
 from backlit.graph.function import Function
-from backlit.step import Optimiser, clip_by_norm
+from backlit.step import HANDED_ON, Optimiser, Trained, clip_by_norm
 
 
 @dataclass(frozen=True)
@@ -40,6 +40,7 @@ class Iteration:
         real: example of one D step's real pictures, float (m, ...).
         z: what one batch of latent noise is.
         state: the game's tensors.
+        trained_g, trained_d: the players' trainable parameters in their vectors.
     """
 
     def __init__(
@@ -50,10 +51,13 @@ class Iteration:
         real: Tensor,
         z: Noise,
         state: Tensors,
+        trained_g: Sequence[Trained],
+        trained_d: Sequence[Trained],
         with_g: bool,
         with_penalty: bool,
     ):
         self.rules, self.g, self.d = rules, generator, discriminator
+        self.trained_g, self.trained_d = trained_g, trained_d
         self.z, self.with_g, self.dtype = z, with_g, real.dtype
         self.penalty = rules.penalty if with_penalty else None
         self.noise: dict[str, Noise] = {}
@@ -158,8 +162,15 @@ class Iteration:
     def __call__(
         self, state: Tensors, batch: Tensors, noise: Tensors, rates: Tensors
     ) -> tuple[Tensors, Tensors]:
-        """The iteration: new state (what changed) and metrics."""
+        """The iteration: new state (what changed) and metrics.
+
+        Args:
+            state: the game's wires: parameters and what belongs to them in vectors.
+        """
         now, metrics = dict(state), dict[str, Tensor]()
+        with stamp(phase=HANDED_ON):
+            for group in (*self.trained_g, *self.trained_d):
+                now |= group.views(now)
         with stamp(phase="data", role="forward"):
             reals = self._pictures(batch).chunk(self.rules.d_steps)
         for k, real in enumerate(reals):
@@ -173,7 +184,7 @@ class Iteration:
             )
             now.update(result["state"])
             metrics |= result["metrics"]
-            self._update("D update", self.rules.optimiser_d, now, grads, rates["lr_d"], metrics)
+            self._update("D update", self.trained_d, now, grads, rates["lr_d"], metrics)
         if self.with_g:
             inner = self._inner(noise, "G/")
             result, grads = self.loss_g.value_and_grad(
@@ -181,9 +192,9 @@ class Iteration:
             )
             now.update(result["state"])
             metrics |= result["metrics"]
-            self._update("G update", self.rules.optimiser_g, now, grads, rates["lr_g"], metrics)
+            self._update("G update", self.trained_g, now, grads, rates["lr_g"], metrics)
             self._average(now)
-        return {name: t for name, t in now.items() if t is not state[name]}, metrics
+        return {name: now[name] for name, t in state.items() if now[name] is not t}, metrics
 
     def points(self, state: Tensors, batch: Tensors, noise: Tensors) -> list[Point]:
         """Both players' losses as they stand at a state, before any update, for the check."""
@@ -200,33 +211,29 @@ class Iteration:
     def _update(
         self,
         phase: str,
-        optimiser: Optimiser,
+        groups: Sequence[Trained],
         now: Tensors,
         grads: Tensors,
         lr: Tensor,
         metrics: Tensors,
     ) -> None:
         with stamp(phase=phase, role="update"):
-            names, steepest = list(grads), list(grads.values())
             if self.rules.clip_norm is not None:
-                steepest, norm = clip_by_norm(steepest, self.rules.clip_norm)
+                scaled, norm = clip_by_norm(list(grads.values()), self.rules.clip_norm)
+                grads = dict(zip(grads, scaled, strict=True))
                 metrics[f"grad_norm_{phase[0].lower()}"] = norm
-            states = [
-                {slot: now[f"optimiser/{name}/{slot}"] for slot in optimiser.slots}
-                for name in names
-            ]
-            new, new_states = optimiser.update([now[name] for name in names], steepest, states, lr)
-        for name, tensor, slots in zip(names, new, new_states, strict=True):
-            now[name] = tensor
-            now.update({f"optimiser/{name}/{slot}": t for slot, t in slots.items()})
+            for group in groups:
+                now.update(group.update(now, grads, lr))
 
     def _average(self, now: Tensors) -> None:
         """G's exponential moving average; Source: Yazıcı et al. 2019, equation (2)."""
         if self.rules.ema is None:
             return
         with stamp(phase="G average", role="update"):
+            sources = {group.average: group.wire for group in self.trained_g}
             for name in [name for name in now if name.startswith("ema/")]:
-                source = now[f"{self.g.role}/{name.removeprefix('ema/')}"]
+                inner = name.removeprefix("ema/")
+                source = now[sources.get(name, f"{self.g.role}/{inner}")]
                 mean = now[name]
                 moves = source.is_floating_point()
                 now[name] = (

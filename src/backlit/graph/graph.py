@@ -18,7 +18,7 @@ from backlit.graph import backprop
 from backlit.graph.noise import Noise, generator_for
 from backlit.graph.origin import Origin, origin_of
 from backlit.graph.show.shown import Shown
-from backlit.graph.trace import trace
+from backlit.graph.trace import real_like, trace
 
 
 @dataclass(frozen=True)
@@ -321,10 +321,3 @@ class Graph(Shown):
 
 def _shape(value: Any) -> str:
     return str(tuple(value.shape)) if isinstance(value, Tensor) else "no tensor"
-
-
-def real_like(values: Sequence[Any]) -> list[Tensor]:
-    """Tensors of the same shape, layout, dtype and device, outside the mode they were traced in."""
-    return [
-        torch.empty_strided(v.shape, v.stride(), dtype=v.dtype, device=v.device) for v in values
-    ]

@@ -10,7 +10,7 @@ from torch.fx import GraphModule
 from backlit.gates.base import REGISTRY
 from backlit.gates.user import FUNCTIONS
 from backlit.graph.backprop import forward, placeholders
-from backlit.graph.trace import trace
+from backlit.graph.trace import real_like, trace
 
 
 def inline(gm: GraphModule) -> GraphModule:
@@ -27,10 +27,7 @@ def inline(gm: GraphModule) -> GraphModule:
             if gate in FUNCTIONS:
                 node.target = gate.forward
         wires = placeholders(plain)
-        examples = [
-            torch.empty_strided(v.shape, v.stride(), dtype=v.dtype, device=v.device)
-            for v in (wire.meta["val"] for wire in wires)
-        ]
+        examples = real_like([wire.meta["val"] for wire in wires])
 
         def run(*inputs: torch.Tensor, gm: GraphModule = plain) -> object:
             return forward(gm, inputs)[0]

@@ -19,9 +19,9 @@ from torch.fx import GraphModule, Node
 from backlit.errors import CaptureError
 from backlit.gates import Gate, gate_of
 from backlit.graph import backprop
-from backlit.graph.graph import Graph, real_like
+from backlit.graph.graph import Graph
 from backlit.graph.origin import origin_of, stamp
-from backlit.graph.trace import trace
+from backlit.graph.trace import real_like, trace
 
 LEVELS = ("gates", "composite", "module")
 

@@ -91,3 +91,10 @@ def _writes(node: Node) -> bool:
 
 def _outputs(gm: GraphModule, now: Renamed, *inputs: Tensor) -> Any:
     return forward(gm, inputs, now.note)[0]
+
+
+def real_like(values: Sequence[Any]) -> list[Tensor]:
+    """Tensors of the same shape, layout, dtype and device, outside the mode they were traced in."""
+    return [
+        torch.empty_strided(v.shape, v.stride(), dtype=v.dtype, device=v.device) for v in values
+    ]

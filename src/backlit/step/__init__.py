@@ -1,7 +1,38 @@
 """One whole training step as a graph: assembled, then run watched, plain or compiled."""
 
 from backlit.step.clip import clip_by_norm
+from backlit.step.flat import Trained, trained
 from backlit.step.optimiser import Optimiser
-from backlit.step.step import MODES, Step
+from backlit.step.schedule import (
+    SCHEDULES,
+    Constant,
+    Cosine,
+    Exponential,
+    Plateau,
+    Schedule,
+    StepDecay,
+    WarmUp,
+    schedule,
+)
+from backlit.step.state import load_state
+from backlit.step.step import HANDED_ON, MODES, Step
 
-__all__ = ["MODES", "Optimiser", "Step", "clip_by_norm"]
+__all__ = [
+    "HANDED_ON",
+    "MODES",
+    "SCHEDULES",
+    "Constant",
+    "Cosine",
+    "Exponential",
+    "Optimiser",
+    "Plateau",
+    "Schedule",
+    "Step",
+    "StepDecay",
+    "Trained",
+    "WarmUp",
+    "clip_by_norm",
+    "load_state",
+    "schedule",
+    "trained",
+]

@@ -30,6 +30,8 @@ from backlit.lower import compile_graph, compiler_available
 Tensors = dict[str, Tensor]
 StepFunction = Callable[[Tensors, Tensors, Tensors, Tensors], tuple[Tensors, Tensors]]
 MODES = ("watched", "plain", "compiled")
+HANDED_ON = "parameters"
+"""Phase of the gates that only take the state's tensors out of the vectors they lie in."""
 
 
 class Step(Shown):
@@ -180,7 +182,7 @@ class Step(Shown):
         found: list[str] = []
 
         def look(node: Any, value: Any) -> None:
-            if found:
+            if found or origin_of(node).phase == HANDED_ON:
                 return
             for part in value if isinstance(value, (tuple, list)) else (value,):
                 if isinstance(part, Tensor) and part.is_floating_point():

@@ -243,7 +243,7 @@ def _wires(calls: Iterable[Node]) -> Iterable[Wire]:
 
 
 def _outputs(target: Any, nodes: Sequence[Node]) -> tuple[OutputWire, ...]:
-    wires: list[Any] = [n for node in nodes if node.op == "output" for n in node.args[0]]  # type: ignore
+    wires: list[Any] = [n for node in nodes if node.op == "output" for n in node.args[0]]  # type: ignore[union-attr]
     buffers = list(getattr(target, "new_buffers", ()))
     own = list(getattr(target, "metrics", ()))
     left = len(wires) - len(buffers) - len(own)

@@ -56,7 +56,7 @@ class PassNumbers:
             return None
         args = [self.values[a.name] if isinstance(a, Node) else a for a in node.args]
         with torch.no_grad():
-            rule = gate.backward(torch.ones_like(z), z, *args, **node.kwargs)  # type: ignore
+            rule = gate.backward(torch.ones_like(z), z, *args, **node.kwargs)  # type: ignore[arg-type]
             found = [
                 grad() if callable(grad) else grad
                 for arg, grad in zip(node.args, rule, strict=False)

@@ -1,0 +1,110 @@
+"""One alternative in a process of its own: its memory, and the time to its first step."""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import importlib
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from backlit.bench.rows import find_row
+from backlit.bench.ways import WAYS, Way, build
+
+STEPS = 3  # before the high-water mark is reset, and after
+
+
+def alone(name: str, way: Way) -> dict[str, Any]:
+    """Runs one alternative twice in new processes with an empty compile cache.
+
+    Args:
+        name: the row's, as `find_row` takes it.
+    Returns: first_step_s (from the networks to the end of the first step, compiling included),
+        cached_first_step_s (compiled ways, the second process), peak_bytes and working_bytes
+        (where /proc tells them); or alone_failed with the last line of what went wrong.
+    """
+    with tempfile.TemporaryDirectory() as cache:
+        # Whatever keeps compiled code keeps it below one of these.
+        environment = {
+            **os.environ,
+            "TORCHINDUCTOR_CACHE_DIR": str(Path(cache, "inductor")),
+            "XDG_CACHE_HOME": cache,
+            "OMP_NUM_THREADS": str(torch.get_num_threads()),
+        }
+        command = [sys.executable, "-m", "backlit.bench.alone", name, way.name]
+        found: dict[str, Any] = {}
+        for turn in range(2 if way.compiled else 1):
+            done = subprocess.run(command, env=environment, capture_output=True, text=True)
+            if done.returncode:
+                said = done.stderr.strip().splitlines() or ["no output"]
+                return {"alone_failed": said[-1][:200]}
+            told = json.loads(done.stdout.splitlines()[-1])
+            if turn == 0:
+                found = told
+            else:
+                found["cached_first_step_s"] = told["first_step_s"]
+    return found
+
+
+def main(row_name: str, way_name: str) -> dict[str, Any]:
+    """What `alone` runs: prints one line of JSON."""
+    row, way = find_row(row_name), WAYS[way_name]
+    if way.compiled and way_name != "jax":
+        importlib.import_module("torch._inductor.compile_fx")
+    _settle()
+    empty = _resident("VmRSS")
+    start = time.perf_counter()
+    step, threads = build(row, way)
+    torch.set_num_threads(threads)
+    step(0, False)
+    found: dict[str, Any] = {"first_step_s": time.perf_counter() - start}
+    for index in range(1, 1 + STEPS):
+        step(index, False)
+    _settle()
+    rest = _resident("VmRSS")
+    if empty is not None and rest is not None and _reset_peak():
+        for index in range(1 + STEPS, 1 + 2 * STEPS):
+            step(index, False)
+        peak = _resident("VmHWM")
+        if peak is not None:
+            found |= {"peak_bytes": peak - empty, "working_bytes": peak - rest}
+    return found
+
+
+def _settle() -> None:
+    """Gives back what is free, so that what stays is in use."""
+    gc.collect()
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if os.name == "posix" else None
+    if trim is not None:
+        trim(0)
+
+
+def _resident(key: str) -> int | None:
+    """Resident memory now (VmRSS) or at most (VmHWM), in bytes."""
+    try:
+        for line in Path("/proc/self/status").read_text().splitlines():
+            if line.startswith(key):
+                return int(line.split()[1]) * 1024
+    except OSError:
+        pass
+    return None
+
+
+def _reset_peak() -> bool:
+    try:
+        Path("/proc/self/clear_refs").write_text("5")
+    except OSError:
+        return False
+    return True
+
+
+if __name__ == "__main__":
+    print(json.dumps(main(*sys.argv[1:])))

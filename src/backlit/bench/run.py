@@ -1,0 +1,82 @@
+"""A benchmark run: rows one after the other, what they found as plain values."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from backlit.bench.interleaved import FULL, Plan, Say, measure
+from backlit.bench.roof import roof_of
+from backlit.bench.rows import ROWS, find_row
+
+
+def run_rows(
+    names: Sequence[str] = (),
+    plan: Plan = FULL,
+    say: Say = lambda text: None,
+    after: Callable[[dict[str, Any]], None] = lambda found: None,
+) -> dict[str, Any]:
+    """Measures rows.
+
+    Args:
+        names: rows, as `find_row` takes them; all by default.
+        plan: how thoroughly.
+        say: told what is being done, a line each.
+        after: given all that was found so far, after each row.
+    Returns: machine, pairs, roofs (by number of threads) and rows, see `measure`.
+    Raises: RecipeError for a name that is no row, before anything is measured.
+    """
+    names = names or list(ROWS)
+    threads = {name: find_row(name).threads or torch.get_num_threads() for name in names}
+    found: dict[str, Any] = {"machine": machine(), "pairs": plan.pairs, "roofs": {}, "rows": {}}
+    for name in names:
+        if str(threads[name]) not in found["roofs"]:
+            say(f"the machine's rates with {threads[name]} thread(s)")
+            found["roofs"][str(threads[name])] = asdict(roof_of(threads[name]))
+        found["rows"][name] = measure(name, plan, roof_of(threads[name]), say)
+        after(found)
+    return found
+
+
+def machine() -> dict[str, Any]:
+    """What ran it: versions, processor and its features that matter to the figures."""
+    capability = {
+        "avx512_bf16": torch.cpu._is_avx512_bf16_supported(),
+        "amx": torch.cpu._is_amx_tile_supported(),
+    }
+    return {
+        "processor": _processor(),
+        "cores": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        **capability,
+        "system": f"{platform.system()} {platform.machine()}",
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+    }
+
+
+def _processor() -> str:
+    try:
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return " ".join(line.partition(":")[2].split())
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()
+
+
+def write_json(path: Path, found: Mapping[str, Any]) -> None:
+    """Writes a file that is whole or not there."""
+    aside = path.with_name(f".{path.name}.aside")
+    with aside.open("w", encoding="utf-8") as file:
+        file.write(json.dumps(found, indent=1) + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(aside, path)

@@ -1,0 +1,316 @@
+"""A network trained on inputs and targets, its whole step one visible graph."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from backlit.errors import BacklitError, RecipeError
+from backlit.graph import Point
+from backlit.step import Optimiser, Step, load_state
+from backlit.supervised.captured import ROLE, Tensors
+from backlit.supervised.objective import Objective
+from backlit.supervised.scores import Scores, classifier_scores
+from backlit.supervised.update import Rules, Update
+
+Progress = Callable[[str], None]
+Batch = Mapping[str, Tensor] | tuple[Tensor, Tensor]
+
+
+class Supervised:
+    """An ordinary network and how it is trained on (x, y).
+
+    Args:
+        network: x (N, ...) to scores, e.g. (N, C) for C classes. Further inputs come in the
+            batch by the name of their argument (``lengths``).
+        loss: a loss's name, a table {"name", options} such as
+            ``{"name": "cross_entropy", "smoothing": 0.1, "weights": [...]}``, or a module called
+            with (scores, y); default ``"cross_entropy"``. Its own parameters are trained too.
+        optimiser: a `torch.optim` name, an `Optimiser`, or a `torch.optim.Optimizer`; default
+            Adam with lr 1e-3.
+        l1, l2: added to the loss: l1 Σ|w| + l2 Σw² over all weights (not over vectors: biases,
+            norms); default 0. Weight decay is the optimiser's own.
+        clip_norm: largest joint norm of the gradients (Pascanu et al. 2013); None for none.
+        prunable: keep a mask for each weight, so that `prune` can be called.
+        seed: all noise is a function of (seed, step).
+        classifier: whether the scores speak for classes, so that an accuracy is told; by
+            default read from the loss.
+    Raises: RecipeError for an argument that is not allowed.
+
+    The network's own parameters are the state: they are trained in place.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        loss: str | Mapping[str, Any] | nn.Module = "cross_entropy",
+        *,
+        optimiser: Any = None,
+        l1: float = 0.0,
+        l2: float = 0.0,
+        clip_norm: float | None = None,
+        prunable: bool = False,
+        seed: int = 0,
+        classifier: bool | None = None,
+    ):
+        if not isinstance(network, nn.Module):
+            raise RecipeError(f"network: expected a torch.nn.Module, got {type(network).__name__}")
+        if not (l1 >= 0 and l2 >= 0):
+            raise RecipeError(f"expected l1 and l2 of at least 0, got {l1}, {l2}")
+        if clip_norm is not None and not clip_norm > 0:
+            raise RecipeError(f"clip_norm: expected a positive norm or None, got {clip_norm}")
+        self.network, self.seed = network, seed
+        self.rules = Rules(
+            objective=Objective(loss, classifier),
+            optimiser=Optimiser.of(optimiser or Optimiser("Adam", lr=1e-3)),
+            l1=l1,
+            l2=l2,
+            clip_norm=clip_norm,
+        )
+        self.state, self.trainable = self._initial_state()
+        if prunable:
+            weights = [n for n in self.trainable if self.state[n].dim() > 1]
+            self.state |= {f"mask/{n}": torch.ones_like(self.state[n].detach()) for n in weights}
+        self.rates = {"lr": torch.tensor(self.rules.optimiser.lr, dtype=torch.float64)}
+        self.steps: dict[Any, Step] = {}
+        self._updates: dict[Any, Update] = {}
+
+    def _initial_state(self) -> tuple[Tensors, list[str]]:
+        found = [*self.network.named_parameters(), *self.network.named_buffers()]
+        state = {f"{ROLE}/{name}": tensor for name, tensor in found}
+        state |= self.rules.objective.tensors()
+        devices = {str(t.device) for t in state.values()}
+        if len(devices) > 1:
+            raise RecipeError(f"expected network and loss on one device, got {sorted(devices)}")
+        trainable = [n for n, t in state.items() if isinstance(t, nn.Parameter) and t.requires_grad]
+        for name in trainable:
+            for slot, t in self.rules.optimiser.init(state[name].detach()).items():
+                state[f"optimiser/{name}/{slot}"] = t
+        return state, trainable
+
+    def prepare(self, batch: Batch, mode: str = "plain", progress: Progress | None = None) -> str:
+        """Captures the network and assembles the step for this batch's shapes.
+
+        Args:
+            batch: (x, y), or a table with "x", "y" and the network's further inputs by name.
+            mode: ``"plain"``, ``"compiled"`` or ``"watched"``.
+            progress: told what is being done, a line each.
+        Returns: the mode really used: compiled becomes plain where no C++ compiler is found.
+        Raises: CaptureError, GateError, ParityError; BacklitError for a batch without x and y.
+
+        Steps of other shapes prepared before stay ready.
+        """
+        say = progress or (lambda text: None)
+        tensors = as_batch(batch)
+        key = _key(tensors)
+        if key not in self.steps:
+            say("capturing the network")
+            update = Update(self.rules, self.network, tensors, self.state, self.trainable)
+            say("assembling the step")
+            self.steps[key] = Step(update, self.state, tensors, update.noise, self.rates)
+            self._updates[key] = update
+        if mode == "compiled":
+            say(f"compiling {len(self.steps[key].gates):,} gates")
+        return self.steps[key].prepare(mode, tensors)
+
+    def _prepared(self, batch: Batch) -> tuple[Any, Tensors]:
+        """The key of the step for this batch, and the batch in that step's memory layout."""
+        tensors = as_batch(batch)
+        if not self.steps:
+            self.prepare(tensors)
+        key = _key(tensors)
+        if key in self.steps:
+            return key, tensors
+        for known in self.steps:
+            if [part[:3] for part in known] == [part[:3] for part in key]:
+                laid = {
+                    name: torch.empty_strided(shape, stride, dtype=dtype, device=t.device).copy_(t)
+                    for (name, shape, dtype, stride), t in zip(known, tensors.values(), strict=True)
+                }
+                return known, laid
+        raise BacklitError(
+            f"expected a batch of {_shown(next(reversed(self.steps)))}, for which the step was "
+            f"prepared, got {_shown(key)}; call prepare for another shape"
+        )
+
+    def step(self, batch: Batch, index: int) -> Tensors:
+        """Runs step `index` (0-based) and updates the state in place.
+
+        Args:
+            batch: of the shapes it was prepared with; x in uint8 is scaled to [-1, 1].
+        Returns: 0-d metrics: ``loss`` (what is minimised), ``data_loss`` (without l1 and l2,
+            where there is either), ``accuracy`` (of a classifier, before the update),
+            ``grad_norm`` (where gradients are clipped).
+        """
+        key, tensors = self._prepared(batch)
+        return self.steps[key].run(tensors, self.seed, index)
+
+    def first_nonfinite(self, batch: Batch, index: int, state_before: Tensors) -> str:
+        """Replays step `index` from a state and names the first gate with NaN or ∞."""
+        self.load(state_before)
+        key, tensors = self._prepared(batch)
+        found = self.steps[key].first_nonfinite(tensors, self.seed, index)
+        return found or "no gate (on replay)"
+
+    def operating_point(self, batch: Batch, index: int = 0) -> list[Point]:
+        """The loss at the present state, for `backlit.check(supervised, batch)`.
+
+        Args:
+            batch: as `step` takes it.
+            index: the step whose noise is taken.
+        """
+        self.prepare(batch)
+        key, tensors = self._prepared(batch)
+        noise = self.steps[key].draw(self.seed, index)
+        state = {name: t.detach() for name, t in self.state.items()}
+        with torch.no_grad():
+            return [self._updates[key].point(state, tensors, noise)]
+
+    @torch.no_grad()
+    def prune(self, share: float) -> float:
+        """Sets the smallest weights to 0 and holds them there, over all layers together.
+
+        Args:
+            share: of all weights (biases and norms are left alone), in [0, 1).
+        Returns: the share that is now 0.
+        Raises: RecipeError for another share, or a network that is not `prunable`.
+
+        Source: Han et al. 2015, "Learning both Weights and Connections for Efficient Neural
+        Networks".
+        """
+        masks = {n.removeprefix("mask/"): t for n, t in self.state.items() if n.startswith("mask/")}
+        if not masks:
+            raise RecipeError("prune: expected Supervised(..., prunable=True), got no masks")
+        if not 0 <= share < 1:
+            raise RecipeError(f"prune: expected a share in [0, 1), got {share}")
+        sizes = [mask.numel() for mask in masks.values()]
+        # Weights pruned before count as the smallest, so that a larger share only adds to them.
+        sizes_of = [
+            self.state[n].abs().where(mask > 0, -1.0).flatten() for n, mask in masks.items()
+        ]
+        order = torch.cat(sizes_of).argsort(stable=True)
+        kept = torch.ones(sum(sizes), dtype=torch.bool, device=order.device)
+        kept[order[: round(share * sum(sizes))]] = False
+        for (name, mask), part in zip(masks.items(), kept.split(sizes), strict=True):
+            mask.mul_(part.view_as(mask))
+            self.state[name].mul_(mask)
+        gone = sum(int((mask == 0).sum()) for mask in masks.values())
+        return gone / sum(sizes)
+
+    def load(self, state: Tensors) -> None:
+        """Copies a saved state into the live tensors.
+
+        Raises: BacklitError naming the first missing, extra or misshapen tensor.
+        """
+        load_state(self.state, state, "supervised step")
+
+    @torch.no_grad()
+    def predict(self, x: Tensor, batch: int = 256, **inputs: Tensor) -> Tensor:
+        """Scores (N, ...) in evaluation mode (no dropout, batch norm by its running figures).
+
+        Args:
+            x: (N, ...), as in a batch.
+            batch: samples at a time.
+            inputs: further inputs of the network, (N, ...).
+        """
+        like = next((p for p in self.network.parameters() if p.is_floating_point()), x)
+        training = self.network.training
+        self.network.eval()
+        try:
+            parts = []
+            for start in range(0, len(x), batch):
+                piece = slice(start, start + batch)
+                part = x[piece]
+                if part.dtype == torch.uint8:
+                    part = part.to(like.dtype) / 127.5 - 1
+                others = {name: t[piece] for name, t in inputs.items()}
+                parts.append(functional_call(self.network, {}, (part,), others))
+            return torch.cat(parts)
+        finally:
+            self.network.train(training)
+
+    @torch.no_grad()
+    def evaluate(
+        self, x: Tensor, y: Tensor, batch: int = 256, **inputs: Tensor
+    ) -> dict[str, float]:
+        """The data loss over all samples at once and, of a classifier, the accuracy.
+
+        Args:
+            x, y: (N, ...), as in a batch.
+            batch: samples at a time through the network, in evaluation mode.
+            inputs: further inputs of the network, (N, ...).
+        Returns: ``loss`` and ``accuracy``.
+        Raises: BacklitError where there is no sample, or x and y differ in number.
+        """
+        if not len(x) == len(y) > 0:
+            raise BacklitError(f"expected as many x as y and at least 1, got {len(x)}, {len(y)}")
+        scores = self.predict(x, batch, **inputs)
+        state = {name: t.detach() for name, t in self.state.items()}
+        objective = self.rules.objective
+        found = {"loss": float(objective(state, scores, y))}
+        if objective.classifier:
+            found["accuracy"] = float(objective.accuracy(state, scores, y))
+        return found
+
+    def scores(
+        self, x: Tensor, y: Tensor, classes: Sequence[str] = (), batch: int = 256, **inputs: Tensor
+    ) -> Scores:
+        """Accuracy, F1 and confusion in evaluation mode; arguments as in `evaluate`.
+
+        Args:
+            classes: their names; default their numbers.
+        """
+        found = self.predicted(self.predict(x, batch, **inputs))
+        y = y.reshape(found.shape)
+        counted = self.rules.objective.counted(y)
+        return classifier_scores(y[counted], found[counted], classes)
+
+    def predicted(self, scores: Tensor) -> Tensor:
+        """The class that each of `predict`'s scores speaks for, integers."""
+        state = {name: t.detach() for name, t in self.state.items()}
+        return self.rules.objective.predicted(state, scores)
+
+    @property
+    def description(self) -> dict[str, Any]:
+        """Network and rules as plain values: part of a run's identity."""
+        rules = self.rules
+        shapes = {name: list(p.shape) for name, p in self.network.named_parameters()}
+        return {
+            "network": {"type": type(self.network).__name__, "parameters": shapes},
+            "loss": repr(rules.objective.module),
+            "optimiser": rules.optimiser.describe(),
+            "l1": rules.l1,
+            "l2": rules.l2,
+            "clip_norm": rules.clip_norm,
+            "prunable": any(name.startswith("mask/") for name in self.state),
+            "seed": self.seed,
+        }
+
+
+def as_batch(batch: Batch) -> Tensors:
+    """A batch as a table, "x" first.
+
+    Raises: BacklitError for something that has no x and y, or different numbers of them.
+    """
+    if isinstance(batch, (tuple, list)) and len(batch) == 2:
+        batch = {"x": batch[0], "y": batch[1]}
+    if not isinstance(batch, Mapping) or not {"x", "y"} <= batch.keys():
+        got = sorted(batch) if isinstance(batch, Mapping) else type(batch).__name__
+        raise BacklitError(f"batch: expected (x, y) or a table with x and y, got {got}")
+    if not len({len(t) for t in batch.values()}) == 1 or not len(batch["x"]):
+        counts = ", ".join(f"{name} {len(t)}" for name, t in batch.items())
+        raise BacklitError(f"batch: expected the same number of each, at least 1, got {counts}")
+    others = sorted(name for name in batch if name not in ("x", "y"))
+    return {name: batch[name] for name in ("x", *others, "y")}
+
+
+def _key(batch: Tensors) -> tuple[Any, ...]:
+    return tuple((name, t.shape, t.dtype, t.stride()) for name, t in batch.items())
+
+
+def _shown(key: tuple[Any, ...]) -> str:
+    return ", ".join(f"{name} {tuple(shape)} {dtype}" for name, shape, dtype, _ in key)
