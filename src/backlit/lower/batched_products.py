@@ -25,7 +25,7 @@ def batch_products(gm: GraphModule) -> int:
     Equal up to rounding: the sums run in another order, in half precision more exactly.
 
     Args:
-        gm: its wires know their value's shape (``meta["val"]``); it writes to no wire before its end.
+        gm: its wires know their value's shape (``meta["val"]``); writes stand at its end.
     Returns: how many gates fewer there are.
     """
     before = len(gm.graph.nodes)
