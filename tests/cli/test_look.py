@@ -36,6 +36,18 @@ def game():
     return Game(g, nn.Linear(2, 1), latent=2), torch.randn(4, 2), 0
 
 
+def convolution():
+    return nn.Conv2d(8, 16, 3, padding=1), torch.randn(4, 8, 32, 32)
+
+
+def wide_game():
+    from backlit.gan import Game
+
+    torch.manual_seed(0)
+    g = nn.Sequential(nn.Linear(64, 64), nn.Tanh())
+    return Game(g, nn.Linear(64, 1), latent=64), torch.randn(1024, 64), 0
+
+
 def without():
     return game()[0],
 """
@@ -116,3 +128,25 @@ def test_run(capsys: Output) -> None:
 )
 def test_refused(arguments: list[str], text: str, capsys: Output) -> None:
     assert text in fails(["look", *arguments], capsys)
+
+
+def test_kernels(capsys: Output, tmp_path: Path) -> None:
+    assert run(["look", "some_looks:convolution", "--kernels"]) == 0
+    out, err = capsys.readouterr()
+    assert err.startswith("measuring kernels: 1 of 3, ")
+    assert "GFLOP/s" in out and "together" in out and "ms as chosen" in out
+    for kind in ("correlate convolution", "spread convolution_backward", "weight gradient"):
+        assert kind in out
+    assert (tmp_path / "cache" / "kernels.json").is_file()
+    assert run(["look", "some_looks:convolution", "--kernels"]) == 0
+    assert capsys.readouterr() == (out, "")  # measured once
+
+
+def test_kernels_of_a_game_and_of_small_work(capsys: Output) -> None:
+    assert run(["look", "some_looks:wide_game", "--kernels"]) == 0
+    assert "addmm float32 64, 1024x64, 64x64 turned" in capsys.readouterr().out
+    assert run(["look", "some_looks:pair", "--kernels"]) == 0
+    assert "no gate of 4 million operations or more" in capsys.readouterr().out
+    assert "expected pictures beside the game" in fails(
+        ["look", "some_looks:without", "--kernels"], capsys
+    )

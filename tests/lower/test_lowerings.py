@@ -70,7 +70,9 @@ def test_equal(dtype):
             assert got.shape == expected.shape and got.dtype == dtype
             error = (got.double() - exact).abs().max() / exact.abs().max()
             assert error <= TOLERANCE[dtype], (call.kind, name, call.shapes, float(error))
-    assert used == {(kind, name) for kind in KINDS for name in LOWERINGS[kind]}
+    half = dtype == torch.bfloat16
+    every = {(kind, name) for kind in KINDS for name in LOWERINGS[kind]}
+    assert used == {(kind, name) for kind, name in every if half or name != "float32"}
 
 
 def test_what_the_matrix_forms_leave_to_pytorch():

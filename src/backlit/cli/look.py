@@ -55,6 +55,14 @@ def look(
     batch: Annotated[
         int, typer.Option(min=2, help="How many of a run's next pictures to take.")
     ] = 8,
+    kernels: Annotated[
+        bool,
+        typer.Option(
+            "--kernels",
+            help="Instead of the graph: how each costly gate is computed on this machine, "
+            "measured the first time.",
+        ),
+    ] = False,
 ) -> None:
     """Look at a graph of gates: values, gradients, time, from one watched pass.
 
@@ -62,6 +70,11 @@ def look(
     """
     from backlit.graph import show
 
+    if kernels:
+        from backlit.cli.kernels import kernels_of
+
+        typer.echo(kernels_of(*_found(target, [_example(text) for text in inputs or ()], batch)))
+        return
     d = _described(target, [_example(text) for text in inputs or ()], batch, pictures=bool(html))
     if html is not None:
         typer.echo(str(show.write_text(html, show.page(d))))
@@ -76,10 +89,10 @@ def look(
         typer.echo(show.text(d))
 
 
-def _described(target: str, inputs: "list[Tensor]", batch: int, pictures: bool) -> "Description":
+def _found(target: str, inputs: "list[Tensor]", batch: int) -> tuple[Any, tuple[Any, ...]]:
+    """What a target names: a game, a graph or something to capture, and its inputs."""
     from backlit.cli.target import load_target
     from backlit.gan import Game
-    from backlit.graph import Graph, Watched, capture, show
 
     found, given = load_target(target, batch, tuple(inputs))
     if isinstance(found, type):
@@ -90,12 +103,20 @@ def _described(target: str, inputs: "list[Tensor]", batch: int, pictures: bool) 
                 f"{target}: expected a class made without arguments: {error}; name an object "
                 "or a function that returns one"
             ) from None
+    if isinstance(found, Game) and len(given) != 2:
+        raise BacklitError(
+            f"{target}: expected pictures beside the game; name a tuple (game, pictures, 0)"
+        )
+    return found, given
+
+
+def _described(target: str, inputs: "list[Tensor]", batch: int, pictures: bool) -> "Description":
+    from backlit.gan import Game
+    from backlit.graph import Graph, Watched, capture, show
+
+    found, given = _found(target, inputs, batch)
     if isinstance(found, Game):
-        pictures_, index = given if len(given) == 2 else (None, 0)
-        if pictures_ is None:
-            raise BacklitError(
-                f"{target}: expected pictures beside the game; name a tuple (game, pictures, 0)"
-            )
+        pictures_, index = given
         found.prepare(pictures_)
         step = found.steps[max(found.steps)]  # with G, with penalty
         times = step.times({"real": pictures_}, found.seed, index)

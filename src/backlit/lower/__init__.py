@@ -1,22 +1,36 @@
 """Which kernel serves which gate on this machine, and how a graph is made ready and compiled.
 
 A step's graph passes through `passes` (fewer gates, equal results) and, if asked, `precision`
-(bfloat16 where the gates tolerate it) before it is compiled.
+(bfloat16 where the gates tolerate it) before it is compiled. `lower_gates` chooses the kernel of
+each costly gate by measuring.
 """
 
+from backlit.lower.apply import apply, lower_gates
+from backlit.lower.autotune import Kernel, choose
+from backlit.lower.batched_products import batch_products
 from backlit.lower.compiler import compile_graph, compiler_available
 from backlit.lower.flops import flops
+from backlit.lower.kernel_file import KernelFileWarning, kernel_file
+from backlit.lower.kernel_table import kernel_table
 from backlit.lower.passes import apply_passes
 from backlit.lower.precision import fast_bfloat16, lower_precision
 from backlit.lower.prepare import PRECISIONS, prepare_graph
 
 __all__ = [
     "PRECISIONS",
+    "Kernel",
+    "KernelFileWarning",
+    "apply",
     "apply_passes",
+    "batch_products",
+    "choose",
     "compile_graph",
     "compiler_available",
     "fast_bfloat16",
     "flops",
+    "kernel_file",
+    "kernel_table",
+    "lower_gates",
     "lower_precision",
     "prepare_graph",
 ]

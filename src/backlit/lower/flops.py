@@ -12,13 +12,19 @@ from torch.utils.flop_counter import flop_registry
 from backlit.gates.base import aten
 
 
+def has_formula(node: Node) -> bool:
+    """Whether a gate is one of those that can be costly."""
+    packet = getattr(node.target, "overloadpacket", None)
+    return node.target is aten.linear.default or packet in flop_registry
+
+
 def flops(node: Node) -> int:
     """Multiplications and additions of one gate of a flat graph; 0 for a gate that is not costly.
 
     Args:
         node: a gate whose wires know their value or its shape (``meta["val"]``).
     """
-    if node.op != "call_function":
+    if node.op != "call_function" or not has_formula(node):
         return 0
     args, kwargs = map_arg((node.args, node.kwargs), lambda wire: wire.meta["val"])
     return flops_of(node.target, args, kwargs, node.meta["val"])
@@ -33,5 +39,4 @@ def flops_of(operator: Any, args: Any, kwargs: Any, out: Any) -> int:
         return 2 * math.prod(out.shape) * args[1].shape[1]
     if operator is aten.convolution_backward.default and tuple(args[10]) == (False, False, True):
         return 0  # PyTorch's formula counts the two large gradients alone
-    formula = flop_registry.get(getattr(operator, "overloadpacket", None))
-    return 0 if formula is None else int(formula(*args, **kwargs, out_val=out))
+    return int(flop_registry[operator.overloadpacket](*args, **kwargs, out_val=out))

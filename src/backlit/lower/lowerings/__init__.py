@@ -1,6 +1,13 @@
 """For each costly gate several equal ways to compute it."""
 
-from backlit.lower.lowerings import aten_forms, correlate, products, spread, weight_gradient
+from backlit.lower.lowerings import (
+    aten_forms,
+    correlate,
+    float32,
+    products,
+    spread,
+    weight_gradient,
+)
 from backlit.lower.lowerings.base import (
     DEFAULT,
     KINDS,
@@ -22,6 +29,7 @@ __all__ = [
     "aten_forms",
     "call_of",
     "correlate",
+    "float32",
     "lowering",
     "opaque",
     "products",

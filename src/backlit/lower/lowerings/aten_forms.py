@@ -22,7 +22,7 @@ def _pictures(call: Call) -> bool:
 def _channels_last(call: Call) -> Any:
     """The gate on wires that lie channels last."""
     args = tuple(
-        aten.clone.default(x, memory_format=torch.channels_last)
+        aten.contiguous.default(x, memory_format=torch.channels_last)
         if _is_tensor(x) and value_of(x).dim() == 4
         else x
         for x in call.args
@@ -50,7 +50,9 @@ def _as_transposed(call: Call) -> list[int]:
 )
 def transposed_convolution(call: Call) -> Any:
     """An input gradient as the transposed convolution it is, channels last."""
-    small, w = (aten.clone.default(x, memory_format=torch.channels_last) for x in call.operands)
+    small, w = (
+        aten.contiguous.default(x, memory_format=torch.channels_last) for x in call.operands
+    )
     return aten.convolution.default(
         small,
         w,

@@ -6,8 +6,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import torch
-
 from backlit.gates.base import aten
 from backlit.lower.lowerings.base import Call, lowering, value_of
 
@@ -17,7 +15,7 @@ def _out_of_order(call: Call) -> bool:
 
 
 def _ordered(x: Any) -> Any:
-    return aten.clone.default(x, memory_format=torch.contiguous_format)
+    return aten.contiguous.default(x)
 
 
 def _transposed(a: Any, b: Any) -> Any:

@@ -1,0 +1,98 @@
+"""Puts chosen lowerings into a flat graph."""
+
+from __future__ import annotations
+
+import copy
+import operator
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from torch.fx import Graph, GraphModule, Node, Proxy
+from torch.fx.node import map_arg
+from torch.fx.proxy import GraphAppendingTracer
+
+from backlit.errors import GateError
+from backlit.gates.base import aten
+from backlit.lower.autotune import choose
+from backlit.lower.costly import costly
+from backlit.lower.lowerings import DEFAULT, LOWERINGS, Call
+
+
+def apply(gm: GraphModule, inputs: Sequence[Any], chosen: Mapping[str, str]) -> GraphModule:
+    """The same graph with chosen lowerings in place of its costly gates.
+
+    Args:
+        gm: flat graph of static shapes; left as it is.
+        inputs: tensors in the order of its placeholders.
+        chosen: lowering by gate, as `choose` names them; other gates stay as they are.
+    Raises: GateError for a lowering that does not exist or does not serve the gate.
+    """
+    new = GraphModule(gm, copy.deepcopy(gm.graph))
+    replaced = False
+    for node, (gate, call) in costly(new, inputs).items():
+        name = chosen.get(gate, DEFAULT)
+        found = LOWERINGS[call.kind].get(name)
+        if found is None or not found.accepts(call):
+            known = ", ".join(n for n, low in LOWERINGS[call.kind].items() if low.accepts(call))
+            raise GateError(
+                f"gate {node.name} ({gate}): expected a lowering among {known}, got '{name}'; "
+                "measure the kernels again"
+            )
+        if name != DEFAULT:
+            _replace(new.graph, node, call, found.run)
+            replaced = True
+    if replaced:
+        # Wires may lie in another layout now; a view was captured for one.
+        for node in new.graph.nodes:
+            if node.target is aten.view.default:
+                node.target = aten.reshape.default
+    new.graph.lint()
+    new.recompile()
+    return new
+
+
+def _replace(graph: Graph, node: Node, call: Call, run: Any) -> None:
+    tracer = GraphAppendingTracer(graph)
+    before = node.prev
+
+    def proxy(wire: Node) -> Any:
+        return Proxy(wire, tracer)
+
+    args, operands, bias = map_arg((call.args, call.operands, call.bias), proxy)
+    with graph.inserting_before(node):
+        result = run(replace(call, args=args, operands=operands, bias=bias)).node
+    made = node.prev
+    while made is not before:
+        made.meta.update({k: v for k, v in node.meta.items() if k != "val"})
+        made = made.prev
+    if call.output is None:
+        node.replace_all_uses_with(result)
+    else:
+        for user in list(node.users):
+            if user.target is operator.getitem and user.args[1] == call.output:
+                user.replace_all_uses_with(result)
+                graph.erase_node(user)
+    if not node.users:
+        graph.erase_node(node)
+
+
+def lower_gates(
+    gm: GraphModule,
+    inputs: Sequence[Any],
+    chosen: Mapping[str, str] | None = None,
+    told: Callable[[str], None] | None = None,
+) -> tuple[GraphModule, dict[str, str]]:
+    """The graph with the fastest lowering of each costly gate.
+
+    Args:
+        gm: flat graph of static shapes, as it goes to the compiler.
+        inputs: tensors in the order of its placeholders.
+        chosen: what an earlier call returned (a run records it): used as it is, nothing is
+            measured, so that the same bits come out. None: measure, or use what was measured.
+        told: called with a line of progress.
+    Returns: the new graph, and the lowering of each gate by the gate's name.
+    """
+    if chosen is None:
+        chosen = {name: kernel.chosen for name, kernel in choose(gm, inputs, told=told).items()}
+    return apply(gm, inputs, chosen), dict(chosen)

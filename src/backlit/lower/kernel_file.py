@@ -1,0 +1,88 @@
+"""The file in which measured kernels are kept from one process to the next."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+import warnings
+from pathlib import Path
+
+from backlit.folders import cache_folder
+
+Seconds = dict[str, float]  # by lowering
+_VERSION = 1
+
+
+class KernelFileWarning(UserWarning):
+    """The file of measured kernels could not be read or written; kernels are measured again."""
+
+
+def kernel_file() -> Path:
+    """Where measurements are kept: kernels.json in the cache folder."""
+    return cache_folder() / "kernels.json"
+
+
+def read_kernels(path: Path, machine: str) -> dict[str, Seconds]:
+    """What was measured on a machine, by gate; a damaged file is put aside with a warning.
+
+    Args:
+        machine: as `backlit.lower.machine.machine` says it.
+    """
+    return _read(path).get(machine, {})
+
+
+def write_kernels(path: Path, machine: str, measured: dict[str, Seconds]) -> None:
+    """Adds measurements to the file: written aside and renamed, so it is whole at any moment."""
+    machines = _read(path)
+    machines.setdefault(machine, {}).update(measured)
+    aside = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, aside = tempfile.mkstemp(prefix=".kernels-", dir=path.parent)
+        with open(handle, "w", encoding="utf-8") as file:
+            json.dump({"version": _VERSION, "machines": machines}, file, indent=1)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(aside, path)
+    except OSError as error:
+        if aside is not None:
+            Path(aside).unlink(missing_ok=True)
+        warnings.warn(
+            f"could not keep measured kernels in {path}: {error.strerror or error}; the next "
+            "process measures them again",
+            KernelFileWarning,
+            stacklevel=2,
+        )
+
+
+def _read(path: Path) -> dict[str, dict[str, Seconds]]:
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        if found["version"] != _VERSION:
+            return {}
+        return {
+            str(machine): {
+                str(gate): {str(name): float(s) for name, s in seconds.items()}
+                for gate, seconds in gates.items()
+            }
+            for machine, gates in found["machines"].items()
+        }
+    except FileNotFoundError:
+        return {}
+    except OSError as error:
+        reason, kept = error.strerror or str(error), "left as it is"
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        damaged = path.with_suffix(".damaged.json")
+        kept = f"put aside as {damaged.name}"
+        try:
+            os.replace(path, damaged)
+        except OSError as refused:
+            kept = f"left as it is ({refused.strerror or refused})"
+    warnings.warn(
+        f"could not read measured kernels from {path} ({reason}): {kept}, measuring again",
+        KernelFileWarning,
+        stacklevel=3,
+    )
+    return {}

@@ -1,0 +1,49 @@
+"""Sums of products joined into one: equal gradients with fewer gates."""
+
+import pytest
+import torch
+from torch import nn
+
+from backlit.cli.kernels import _both_passes
+from backlit.gates.base import aten
+from backlit.graph import capture
+from backlit.graph.trace import trace
+from backlit.lower import batch_products
+
+
+@pytest.mark.parametrize("kind, two_ways", [(nn.LSTM, True), (nn.GRU, False), (nn.RNN, False)])
+def test_recurrent_gradients(kind, two_ways):
+    torch.manual_seed(0)
+    steps, layers = 5, 1 + two_ways
+    net = kind(3, 4, bidirectional=two_ways).double()
+    graph = capture(lambda x: net(x)[0].square().mean(), torch.randn(steps, 2, 3).double())
+    gm, inputs = _both_passes(graph)
+    expected = gm(*inputs)
+    before = [node.target for node in gm.graph.nodes]
+    assert batch_products(gm) > 2 * layers * (steps - 1)
+    after = [node.target for node in gm.graph.nodes]
+    # For each layer and direction one product for all steps instead of one a step.
+    fewer = before.count(aten.mm.default) - after.count(aten.mm.default)
+    assert fewer == layers * (steps - 1)
+    for a, b in zip(gm(*inputs), expected, strict=True):
+        assert (a - b).abs().max() <= 1e-12 * (1 + b.abs().max())
+    assert batch_products(gm) == 0
+
+
+def test_other_terms_stay():
+    def function(c, *parts):
+        total = c
+        for a, b in zip(parts[::2], parts[1::2], strict=True):
+            total = total + a.t().mm(b)
+        return total, total * 2
+
+    parts = [torch.randn(2, n).double() for _ in range(5) for n in (3, 4)]
+    inputs = [torch.randn(3, 4).double(), *parts]
+    gm, _ = trace(function, inputs)
+    few, _ = trace(function, inputs[:7])
+    expected = gm(*inputs)
+    assert batch_products(gm) > 0
+    torch.testing.assert_close(gm(*inputs), expected)
+    assert sum(node.target is aten.mm.default for node in gm.graph.nodes) == 1
+    code = few.code
+    assert batch_products(few) == 0 and few.code == code  # three are too few
