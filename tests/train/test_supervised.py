@@ -103,7 +103,8 @@ def test_scores_stand_with_their_protocol(tmp_path):
     assert scores["test"]["accuracy"] == it.evaluate(test.x, test.y)["accuracy"]
     assert set(scores["test"]["classes"]) == {"no", "yes"}
     assert max(run.metric("val_accuracy")[1]) == scores["validation"]["accuracy"]
-    assert Image.open(run.picture).size == (720, 600)
+    with Image.open(run.picture) as picture:
+        assert picture.size == (720, 600)
 
 
 def test_batch_and_stochastic_gradient_descent(tmp_path):
@@ -147,7 +148,8 @@ def test_curves_are_drawn(tmp_path):
     assert len(thinned(long)) <= 360 and thinned(long)[-1][0] == 4999
     panels = {"loss": {"training": long, "validation": [(5, float("nan")), (9, 0.5)]}, "none": {}}
     write_curves(path, panels, mark=9)
-    picture = Image.open(path).convert("RGB")
+    with Image.open(path) as opened:
+        picture = opened.convert("RGB")
     assert picture.size == (720, 600)
     colours = {colour for _, colour in picture.getcolors(100_000)}
     assert {(31, 119, 180), (214, 94, 20)} <= colours
@@ -188,4 +190,12 @@ def test_a_game_takes_no_validation(tmp_path):
     from fake import FakeGame, FakePictures
 
     with pytest.raises(RecipeError, match="expected a Supervised for validation and pruning"):
-        train(FakeGame(), FakePictures(), steps=5, run=tmp_path / "g", validation=noisy())
+        train(
+            FakeGame(),
+            FakePictures(),
+            steps=5,
+            run=tmp_path / "g",
+            batch=8,
+            validate_every=1,
+            validation=noisy(),
+        )
