@@ -2,6 +2,7 @@
 
 from backlit.step.clip import clip_by_norm
 from backlit.step.optimiser import Optimiser
+from backlit.step.paths import OPTIMISER_CHOICE, SURFACES, Surface, optimiser_paths, surface
 from backlit.step.schedule import (
     SCHEDULES,
     Constant,
@@ -18,7 +19,9 @@ from backlit.step.step import MODES, Step
 
 __all__ = [
     "MODES",
+    "OPTIMISER_CHOICE",
     "SCHEDULES",
+    "SURFACES",
     "Constant",
     "Cosine",
     "Exponential",
@@ -27,8 +30,11 @@ __all__ = [
     "Schedule",
     "Step",
     "StepDecay",
+    "Surface",
     "WarmUp",
     "clip_by_norm",
     "load_state",
+    "optimiser_paths",
     "schedule",
+    "surface",
 ]

@@ -237,12 +237,16 @@ class Fit(Section):
 FREE = frozenset(
     f"train.{key}"
     for key in ("steps", "save_every", "sample_every", "pictures", "mode", "threads", "best")
-) | {"about", "data.path", "fit.patience"}
+) | {"about", "data.path"}
 """Keys that may differ when a run goes on: they do not change what has been computed.
 
 The pictures behind data.path are compared by content instead; mode and threads are taken from
 the run's own record.
 """
+
+
+FREE_IN_FIT = frozenset({"fit.patience"})
+"""The same for training from Python."""
 
 
 class Recipe(Section):
