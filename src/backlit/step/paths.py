@@ -55,7 +55,7 @@ OPTIMISER_CHOICE: dict[str, Optimiser] = {
     "Nesterov": Optimiser("SGD", lr=1e-3, momentum=0.9, nesterov=True),
     "AdaGrad": Optimiser("Adagrad", lr=0.3),
     "RMSProp": Optimiser("RMSprop", lr=0.02),
-    "AdaDelta": Optimiser("Adadelta", lr=30.0),
+    "AdaDelta": Optimiser("Adadelta", lr=5.0),
     "Adam": Optimiser("Adam", lr=0.05),
 }
 

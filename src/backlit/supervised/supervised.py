@@ -7,7 +7,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call
 
 from backlit.errors import BacklitError, RecipeError
 from backlit.graph import Point
@@ -233,7 +232,7 @@ class Supervised:
                 if part.dtype == torch.uint8:
                     part = part.to(like.dtype) / 127.5 - 1
                 others = {name: t[piece] for name, t in inputs.items()}
-                parts.append(functional_call(self.network, {}, (part,), others))
+                parts.append(self.network(part, **others))
             return torch.cat(parts)
         finally:
             self.network.train(training)

@@ -45,8 +45,8 @@ def overfitting(training: Curve, validation: Curve) -> Overfitting:
         text = (
             f"overfits from step {best_step:,} on: validation loss rose from {best:.4g} to "
             f"{last:.4g} (+{last / best - 1:.0%}) while training loss fell from {train[at]:.4g} "
-            f"to {train[-1]:.4g}; gap {gap:.4g}. Keep the parameters of step {best_step:,}, or "
-            "try more data, augmentation, dropout or weight decay"
+            f"to {train[-1]:.4g}; gap {gap:.4g}. Stop there, or try more data, augmentation, "
+            "dropout or weight decay"
         )
         return Overfitting("overfits", best_step, gap, text)
     numbers = f"training loss {train[-1]:.4g}, validation loss {last:.4g}, gap {gap:.4g}"
