@@ -74,7 +74,7 @@ class Sitting:
         steps = self._settings.steps
         if self.step >= steps or self._course.stopped:
             self._restore_best()
-            if not self._folder.picture.exists():
+            if self._test is not None or not self._folder.picture.exists():
                 self._finish()
             self._say("finished", f"already finished: {self.step:,} steps, {self._folder.picture}")
             return
