@@ -10,6 +10,7 @@ from kill import assert_same_run, finish, kill_after, kill_at, start
 
 SCRIPT = Path(__file__).with_name("killed_script.py")
 GAME = Path(__file__).with_name("killed_game.py")
+SUPERVISED = Path(__file__).with_name("killed_supervised.py")
 POINTS = [
     "recipe.aside:1",
     "checkpoint.tensors.half:1",
@@ -68,6 +69,19 @@ def test_the_real_game_killed_twelve_times_equals_left_alone(tmp_path: Path) -> 
     assert "going on in" in output
     assert_same_run(alone, killed)
     assert _metrics(alone) == _metrics(killed)
+
+
+@pytest.mark.slow
+def test_supervised_training_killed_equals_left_alone(tmp_path: Path) -> None:
+    """Killed three times: dropout, mixup, plateau schedule, pruning, early stopping."""
+    alone, killed = tmp_path / "alone", tmp_path / "killed"
+    for point in ["checkpoint.tensors.half:3", "step:17", "checkpoint.json.half:2"]:
+        kill_at(SUPERVISED, killed, point)
+    finish(SUPERVISED, killed)
+    assert "stopped early" in finish(SUPERVISED, alone)
+    assert_same_run(alone, killed)
+    assert _metrics(alone) == _metrics(killed)
+    assert (alone / "scores.json").read_bytes() == (killed / "scores.json").read_bytes()
 
 
 def _metrics(run: Path) -> list[tuple[int, str, float]]:

@@ -16,7 +16,7 @@ from backlit.gan.penalties import penalty as penalty_of
 from backlit.gan.player import Player, Tensors
 from backlit.graph import Noise, Point, generator_for
 from backlit.lower import PRECISIONS
-from backlit.step import Optimiser, Step, trained
+from backlit.step import Optimiser, Step, load_state, trained
 
 Progress = Callable[[str], None]
 
@@ -341,23 +341,12 @@ class Game:
         step = self.steps[self._variant(index)]
         return step.first_nonfinite({"real": batch}, self.seed, index) or "no gate (on replay)"
 
-    @torch.no_grad()
     def load(self, state: Tensors) -> None:
         """Copies a saved state into the live tensors.
 
         Raises: BacklitError naming the first missing, extra or misshapen tensor.
         """
-        for name in self.state.keys() ^ state.keys():
-            side = "is missing" if name in self.state else "is not part of this game"
-            raise BacklitError(f"state: tensor '{name}' {side}")
-        for name, mine in self.state.items():
-            if mine.shape != state[name].shape or mine.dtype != state[name].dtype:
-                raise BacklitError(
-                    f"state: tensor '{name}': expected {tuple(mine.shape)} {mine.dtype}, "
-                    f"got {tuple(state[name].shape)} {state[name].dtype}"
-                )
-        for name, mine in self.state.items():
-            mine.detach().copy_(state[name])
+        load_state(self.state, state, "game")
 
     def noise(self, n: int, seed: int) -> Tensor:
         """Latent noise (n, *latent), a function of the seed."""

@@ -23,7 +23,11 @@ _MIX = 0x9E3779B97F4A7C15  # 2^64 / golden ratio: spreads neighbouring seeds apa
 
 @dataclass(frozen=True)
 class Noise:
-    """One draw: `kind` is normal, uniform, integer [low, high) or permutation; static shape."""
+    """One draw of a static shape.
+
+    `kind` is normal, uniform, integer [low, high), permutation (of 0..high-1) or beta
+    (Beta(alpha, alpha)).
+    """
 
     kind: str
     shape: tuple[int, ...]
@@ -31,6 +35,7 @@ class Noise:
     device: str = "cpu"
     low: int = 0
     high: int = 0
+    alpha: float = 0.0
 
     def draw(self, generator: torch.Generator) -> Tensor:
         """A fresh tensor from the generator."""
@@ -41,6 +46,11 @@ class Noise:
             return torch.rand(self.shape, **how)
         if self.kind == "integer":
             return torch.randint(self.low, self.high, self.shape, **how)
+        if self.kind == "beta":
+            alpha = torch.full((*self.shape, 2), self.alpha, device=self.device)
+            # (torch has no public draw from Beta that takes a generator)
+            drawn = torch._sample_dirichlet(alpha, generator)
+            return drawn[..., 0].to(self.dtype)
         return torch.randperm(self.high, **how)
 
 

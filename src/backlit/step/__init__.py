@@ -3,6 +3,7 @@
 from backlit.step.clip import clip_by_norm
 from backlit.step.flat import Trained, trained
 from backlit.step.optimiser import Optimiser
+from backlit.step.paths import OPTIMISER_CHOICE, SURFACES, Surface, optimiser_paths, surface
 from backlit.step.schedule import (
     SCHEDULES,
     Constant,
@@ -20,7 +21,9 @@ from backlit.step.step import HANDED_ON, MODES, Step
 __all__ = [
     "HANDED_ON",
     "MODES",
+    "OPTIMISER_CHOICE",
     "SCHEDULES",
+    "SURFACES",
     "Constant",
     "Cosine",
     "Exponential",
@@ -29,10 +32,13 @@ __all__ = [
     "Schedule",
     "Step",
     "StepDecay",
+    "Surface",
     "Trained",
     "WarmUp",
     "clip_by_norm",
     "load_state",
+    "optimiser_paths",
     "schedule",
+    "surface",
     "trained",
 ]

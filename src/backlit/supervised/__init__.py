@@ -5,15 +5,33 @@ loss, backpropagation, update - is one graph that runs watched, plain or compile
 data in tensors; `classifier_scores` says how good the answers are.
 """
 
+from backlit.supervised.augment import (
+    AUGMENTATIONS,
+    Augmentation,
+    Colour,
+    Cutout,
+    Flip,
+    Mixup,
+    ShiftedCrop,
+    augmentations,
+)
 from backlit.supervised.samples import Samples
 from backlit.supervised.scores import ClassScores, Scores, balanced_weights, classifier_scores
 from backlit.supervised.supervised import Supervised
 
 __all__ = [
+    "AUGMENTATIONS",
+    "Augmentation",
     "ClassScores",
+    "Colour",
+    "Cutout",
+    "Flip",
+    "Mixup",
     "Samples",
     "Scores",
+    "ShiftedCrop",
     "Supervised",
+    "augmentations",
     "balanced_weights",
     "classifier_scores",
 ]

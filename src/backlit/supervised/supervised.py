@@ -7,11 +7,11 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call
 
 from backlit.errors import BacklitError, RecipeError
 from backlit.graph import Point
 from backlit.step import Optimiser, Step, load_state
+from backlit.supervised.augment import Augmentation, augmentations
 from backlit.supervised.captured import ROLE, Tensors
 from backlit.supervised.objective import Objective
 from backlit.supervised.scores import Scores, classifier_scores
@@ -35,6 +35,8 @@ class Supervised:
         l1, l2: added to the loss: l1 Σ|w| + l2 Σw² over all weights (not over vectors: biases,
             norms); default 0. Weight decay is the optimiser's own.
         clip_norm: largest joint norm of the gradients (Pascanu et al. 2013); None for none.
+        augment: changes of each training batch, in order: names of
+            `backlit.supervised.AUGMENTATIONS`, tables {"name", options}, or `Augmentation`s.
         prunable: keep a mask for each weight, so that `prune` can be called.
         seed: all noise is a function of (seed, step).
         classifier: whether the scores speak for classes, so that an accuracy is told; by
@@ -53,6 +55,7 @@ class Supervised:
         l1: float = 0.0,
         l2: float = 0.0,
         clip_norm: float | None = None,
+        augment: Sequence[str | Mapping[str, Any] | Augmentation] = (),
         prunable: bool = False,
         seed: int = 0,
         classifier: bool | None = None,
@@ -70,6 +73,7 @@ class Supervised:
             l1=l1,
             l2=l2,
             clip_norm=clip_norm,
+            augment=augmentations(augment),
         )
         self.state, self.trainable = self._initial_state()
         if prunable:
@@ -228,7 +232,7 @@ class Supervised:
                 if part.dtype == torch.uint8:
                     part = part.to(like.dtype) / 127.5 - 1
                 others = {name: t[piece] for name, t in inputs.items()}
-                parts.append(functional_call(self.network, {}, (part,), others))
+                parts.append(self.network(part, **others))
             return torch.cat(parts)
         finally:
             self.network.train(training)
@@ -286,6 +290,7 @@ class Supervised:
             "l1": rules.l1,
             "l2": rules.l2,
             "clip_norm": rules.clip_norm,
+            "augment": [repr(one) for one in rules.augment],
             "prunable": any(name.startswith("mask/") for name in self.state),
             "seed": self.seed,
         }

@@ -12,6 +12,7 @@ from backlit.graph import Noise, Point, stamp
 from backlit.graph.function import Function
 from backlit.graph.noise import generator_for
 from backlit.step import Optimiser, clip_by_norm
+from backlit.supervised.augment import Augment, Augmentation
 from backlit.supervised.captured import ROLE, Captured, Tensors
 from backlit.supervised.objective import Objective, penalty
 
@@ -25,6 +26,7 @@ class Rules:
     l1: float
     l2: float
     clip_norm: float | None
+    augment: tuple[Augmentation, ...] = ()
 
 
 class Update:
@@ -51,8 +53,10 @@ class Update:
         self.dtype = batch["x"].dtype if like is None else like.dtype
         batch = self._scaled(batch)
         self.network = Captured(module, {n: t for n, t in batch.items() if n != "y"})
-        self.noise: dict[str, Noise] = dict(self.network.noise)
-        drawn = {n: noise.draw(generator_for(0, 0, 0)) for n, noise in self.noise.items()}
+        self.augment = Augment(rules.augment, batch["x"])
+        self.noise: dict[str, Noise] = self.augment.noise | self.network.noise
+        device = str(batch["x"].device)
+        drawn = {n: noise.draw(generator_for(0, 0, 0, device)) for n, noise in self.noise.items()}
         self._mine = [n for n in state if not n.startswith(("optimiser/", "mask/"))]
         examples = {n: state[n] for n in self._mine} | batch | drawn
         self.loss = Function(self._loss, examples)
@@ -70,6 +74,10 @@ class Update:
             scores, buffers = self.network.run(t)
         with stamp(phase="loss"):
             loss = rules.objective(t, scores, t["y"])
+            if self.augment.mixes:
+                share, partner = self.augment.mixing(t)
+                other = rules.objective(t, scores, t["y"][partner])
+                loss = share * loss + (1 - share) * other
             metrics: Tensors = {"loss": loss}
             if rules.l1 or rules.l2:
                 weights = [t[name] for name in self.trainable if t[name].dim() > 1]
@@ -86,6 +94,9 @@ class Update:
         now = dict(state)
         with stamp(phase="data", role="forward"):
             batch = self._scaled(batch)
+        if self.augment.chain:
+            with stamp(phase="augment", role="forward"):
+                batch = {**batch, "x": self.augment(batch["x"], noise)}
         result, grads = self.loss.value_and_grad({**state, **batch, **noise}, self.trainable)
         now.update(result["state"])
         metrics = dict(result["metrics"])
@@ -110,6 +121,7 @@ class Update:
 
     def point(self, state: Tensors, batch: Tensors, noise: Tensors) -> Point:
         """The loss as it stands, before any update, for the check."""
-        tensors = {**state, **self._scaled(batch), **noise}
+        batch = self._scaled(batch)
+        tensors = {**state, **batch, "x": self.augment(batch["x"], noise), **noise}
         wanted = [name for name in self.trainable if name.startswith(f"{ROLE}/")]
         return self.loss.point("loss", tensors, wanted)

@@ -11,7 +11,7 @@ from backlit.errors import RunError
 from backlit.train.checkpoint import Checkpoints
 from backlit.train.files import remove_leftovers, write_whole
 from backlit.train.log import RunLog
-from backlit.train.recipe import FREE
+from backlit.train.recipe import FREE, FREE_IN_FIT
 from backlit.train.toml import dumps
 
 _OURS = ("recipe.toml", "run.db", ".lock", "checkpoints", "samples", ".recipe.toml")
@@ -28,7 +28,8 @@ class RunFolder:
         log: its run.db.
         checkpoints: its checkpoints.
         samples: its folder of picture grids.
-        picture: its final grid, final.png.
+        picture: its final grid or curves, final.png.
+        scores: the scores of supervised training, scores.json.
 
     Raises:
         RunError: another process trains in it, it holds other things, or it cannot be written.
@@ -39,6 +40,7 @@ class RunFolder:
         self.checkpoints = Checkpoints(self.path / "checkpoints")
         self.samples = self.path / "samples"
         self.picture = self.path / "final.png"
+        self.scores = self.path / "scores.json"
         self.recipe = self.path / "recipe.toml"
 
     def __enter__(self) -> "RunFolder":
@@ -83,7 +85,7 @@ class RunFolder:
         found = self.recipe.exists()
         if found:
             recorded = read_recipe(self.path)
-            changed = compare(recorded, tomllib.loads(text), FREE)
+            changed = compare(recorded, tomllib.loads(text), FREE | FREE_IN_FIT)
             if changed:
                 raise RunError(
                     f"{self.path} belongs to another recipe: {'; '.join(changed)}; choose another "
