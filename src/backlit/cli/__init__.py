@@ -13,6 +13,7 @@ import sys
 import typer
 
 from backlit.cli.check import check
+from backlit.cli.data import data
 from backlit.cli.look import look
 from backlit.cli.recipes import recipes
 from backlit.cli.sample import sample
@@ -29,6 +30,7 @@ app = typer.Typer(
 )
 for command in (train, sample, look, check, recipes):
     app.command()(command)
+app.add_typer(data)
 
 
 def main(arguments: list[str] | None = None) -> None:
