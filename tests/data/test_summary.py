@@ -126,9 +126,11 @@ def test_what_a_name_or_path_stands_for(tmp_path, photos, noise):
     clothes = tmp_path / "clothes"
     clothes.mkdir()
     for part in ("train", "t10k"):
-        write_idx(clothes / f"{part}-images-idx3-ubyte.gz", np.ones((20000, 1, 1)))
-        write_idx(clothes / f"{part}-labels-idx1-ubyte.gz", np.arange(20000) % 10)
-    assert repr(open_any(str(clothes))).startswith("Labelled(clothes: 40000 of 1x1x1, 10 classes")
+        write_idx(clothes / f"{part}-images-idx3-ubyte.gz", np.ones((24, 1, 1)))
+        write_idx(clothes / f"{part}-labels-idx1-ubyte.gz", np.arange(24) % 10)
+    assert repr(open_any(str(clothes))).startswith(
+        "Labelled(clothes: 48 of 1x1x1, 10 classes; 22 train, 2 val"
+    )
     path = tmp_path / "a.csv"
     path.write_text("x,y\n" + "".join(f"{i},{i * i % 7 + 0.5}\n" for i in range(60)))
     assert open_any(str(path), "x").columns == ("y",)

@@ -69,6 +69,11 @@ def test_each_column_and_what_is_said(write):
     assert abs(income.mean()) < 1e-5 and abs(income.std(correction=0) - 1) < 1e-5
 
 
+def test_small_differences_of_large_numbers_stay(write):
+    data = table(write(csv({"x": [1e9 + i for i in range(20)], "y": ["a", "b"] * 10})))
+    assert len(data.inputs.unique()) == 20
+
+
 def test_numbers_as_the_target(write):
     data = table(write(csv(PEOPLE)), target="income", leave_out=("number", "smokes"))
     assert data.classes == () and data.targets.shape == (N, 1)
