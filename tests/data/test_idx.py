@@ -114,6 +114,7 @@ GOOD = raw(np.zeros((40, 5, 4)))
             "expected labels of 0..9, label 10 (counted from 0) is 10",
         ),
     ],
+    ids=range(12),
 )
 def test_a_bad_file(tmp_path, file, content, text):
     folder = write(tmp_path / "a")

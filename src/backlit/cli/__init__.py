@@ -14,6 +14,7 @@ import typer
 
 from backlit.cli.bench import bench
 from backlit.cli.check import check
+from backlit.cli.data import data
 from backlit.cli.look import look
 from backlit.cli.recipes import recipes
 from backlit.cli.sample import sample
@@ -30,6 +31,7 @@ app = typer.Typer(
 )
 for command in (train, sample, look, check, bench, recipes):
     app.command()(command)
+app.add_typer(data)
 
 
 def main(arguments: list[str] | None = None) -> None:

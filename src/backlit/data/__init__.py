@@ -20,11 +20,13 @@ from backlit.data.from_pictures import labelled_pictures
 from backlit.data.idx_files import fashion_mnist, idx, mnist, read_idx
 from backlit.data.labelled import Labelled, split
 from backlit.data.look import describe, grid
+from backlit.data.open_any import open_any
 from backlit.data.open_folder import folder
 from backlit.data.pictures import PictureSet
 from backlit.data.sampling import batch_indices, order
 from backlit.data.sentiment import reviews, sentences
 from backlit.data.sequences import pad_sequences
+from backlit.data.summary import sample_pictures, summary
 from backlit.data.tables import table
 from backlit.data.textbook import digits, wine
 from backlit.data.texts import Text, lanes, text
@@ -49,13 +51,16 @@ __all__ = [
     "labelled_pictures",
     "lanes",
     "mnist",
+    "open_any",
     "order",
     "pad_sequences",
     "read_idx",
     "reviews",
+    "sample_pictures",
     "sentences",
     "series",
     "split",
+    "summary",
     "sunspots",
     "table",
     "text",

@@ -58,8 +58,9 @@ def features(rows: Rows, names: list[str], train: Tensor, most_words: int) -> Fe
 
 def _add_number(made: Features, rows: Rows, name: str, train: Tensor) -> None:
     cells = numbers(rows, name)
-    values = torch.tensor([float("nan") if cell is None else cell for cell in cells]).double()
-    missing = values.isnan()  # a cell "nan" was taken for missing before
+    filled = [float("nan") if cell is None else cell for cell in cells]
+    values = torch.tensor(filled, dtype=torch.float64)
+    missing = values.isnan()
     known = train[~missing[train]]
     scaled, mean, std = standardise(values, known, (0,))
     if missing.any():

@@ -137,7 +137,7 @@ def idx(
     folder: str | Path,
     name: str = "idx",
     classes: tuple[str, ...] = CLASSES["mnist"],
-    validation: int = 5000,
+    validation: int | None = None,
     seed: int = 0,
 ) -> Labelled:
     """Pictures and labels from a folder with the four files of MNIST or its likes.
@@ -148,7 +148,7 @@ def idx(
         name: of the set.
         classes: their names; labels are 0 .. len(classes) - 1.
         validation: how many of the training pictures are kept for validation, every class in
-            proportion; at most half of them.
+            proportion; at most half of them, by default a twelfth (5,000 of 60,000).
         seed: decides which.
 
     Returns:
@@ -172,6 +172,7 @@ def idx(
             f" t10k {tested[0].shape[1:]}"
         )
     n = len(seen[0])
+    validation = n // 12 if validation is None else validation
     if not 0 <= validation <= n // 2:
         raise DataError(f"validation: expected 0..{n // 2} of the {n} pictures, got {validation}")
     targets = torch.from_numpy(np.concatenate([seen[1], tested[1]])).long()
@@ -196,7 +197,7 @@ def idx(
 
 
 def fashion_mnist(
-    folder: str | Path | None = None, validation: int = 5000, seed: int = 0
+    folder: str | Path | None = None, validation: int | None = None, seed: int = 0
 ) -> Labelled:
     """Fashion-MNIST: 70,000 grey pictures of clothing, 28 px, 10 classes.
 
@@ -213,7 +214,9 @@ def fashion_mnist(
     return _known("fashion-mnist", folder, validation, seed)
 
 
-def mnist(folder: str | Path | None = None, validation: int = 5000, seed: int = 0) -> Labelled:
+def mnist(
+    folder: str | Path | None = None, validation: int | None = None, seed: int = 0
+) -> Labelled:
     """MNIST: 70,000 grey handwritten digits, 28 px. Arguments as for `fashion_mnist`.
 
     Source: LeCun, Bottou, Bengio, Haffner 1998, Gradient-based learning, section III.
@@ -221,7 +224,7 @@ def mnist(folder: str | Path | None = None, validation: int = 5000, seed: int = 
     return _known("mnist", folder, validation, seed)
 
 
-def _known(name: str, folder: str | Path | None, validation: int, seed: int) -> Labelled:
+def _known(name: str, folder: str | Path | None, validation: int | None, seed: int) -> Labelled:
     place = Path(folder) if folder is not None else cache_folder() / name
     if folder is None and len(find_idx(place)) < len(FILES):
         raise DataError(
