@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
-from functools import cache, partial
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -69,15 +69,24 @@ def measure_roof(size: int = 2048, copy_mib: int = 256, trials: int = 5) -> Roof
     return Roof(rates[0], rates[1], copied, torch.get_num_threads())
 
 
-@cache
-def roof_of(threads: int) -> Roof:
-    """The machine's rates with that many threads, measured once in a process."""
+def measure_roof_with(threads: int) -> Roof:
+    """The machine's rates with that many threads."""
     before = torch.get_num_threads()
     try:
         torch.set_num_threads(threads)
         return measure_roof()
     finally:
         torch.set_num_threads(before)
+
+
+def higher(a: Roof, b: Roof) -> Roof:
+    """The better of two measurements, rate by rate: a roof is what the machine can do at best."""
+    return Roof(
+        max(a.float32_flops, b.float32_flops),
+        max(a.bfloat16_flops, b.bfloat16_flops),
+        max(a.copy_bytes, b.copy_bytes),
+        a.threads,
+    )
 
 
 def _best(call: Callable[[], Any], trials: int) -> float:
@@ -130,7 +139,7 @@ def distance(need: Needs, roof: Roof, seconds: float | None = None) -> dict[str,
     Args:
         seconds: a measured step's; `distance` is how many floors of the faster precision it is.
     """
-    found: dict[str, Any] = asdict(need)
+    found: dict[str, Any] = {}
     for name, rate, width in (
         ("float32", roof.float32_flops, 4),
         ("bfloat16", roof.bfloat16_flops, 2),

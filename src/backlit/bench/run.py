@@ -13,8 +13,9 @@ from typing import Any
 import torch
 
 from backlit.bench.interleaved import FULL, Plan, Say, measure
-from backlit.bench.roof import roof_of
+from backlit.bench.roof import Needs, Roof, distance, higher, measure_roof_with
 from backlit.bench.rows import ROWS, find_row
+from backlit.bench.ways import OURS
 
 
 def run_rows(
@@ -30,17 +31,25 @@ def run_rows(
         plan: how thoroughly.
         say: told what is being done, a line each.
         after: given all that was found so far, after each row.
-    Returns: machine, pairs, roofs (by number of threads) and rows, see `measure`.
+    Returns: machine, pairs, roofs (by number of threads) and rows, see `measure` and
+        `distance`.
     Raises: RecipeError for a name that is no row, before anything is measured.
     """
     names = names or list(ROWS)
     threads = {name: find_row(name).threads or torch.get_num_threads() for name in names}
+    roofs: dict[int, Roof] = {}
     found: dict[str, Any] = {"machine": machine(), "pairs": plan.pairs, "roofs": {}, "rows": {}}
     for name in names:
-        if str(threads[name]) not in found["roofs"]:
-            say(f"the machine's rates with {threads[name]} thread(s)")
-            found["roofs"][str(threads[name])] = asdict(roof_of(threads[name]))
-        found["rows"][name] = measure(name, plan, roof_of(threads[name]), say)
+        n = threads[name]
+        say(f"{name}: the machine's rates")
+        # Before each row anew: a single moment may be a busy one.
+        roof = measure_roof_with(n)
+        roofs[n] = higher(roofs[n], roof) if n in roofs else roof
+        found["rows"][name] = measure(name, plan, say)
+        found["roofs"] = {str(n): asdict(roof) for n, roof in roofs.items()}
+        for done, row in found["rows"].items():
+            ours = row["ways"].get(OURS, {}).get("median_s")
+            row["roof"] = distance(Needs(**row["needs"]), roofs[threads[done]], ours)
         after(found)
     return found
 

@@ -37,17 +37,17 @@ def _block(name: str, row: Found) -> str:
             f"{figures['loss_difference_max']:8.1e}",
         ]
         lines.append(" ".join(cells))
-    return "\n".join([*lines, roof_text(row["roof"])])
+    return "\n".join([*lines, roof_text(row["needs"], row["roof"])])
 
 
-def roof_text(roof: Found) -> str:
+def roof_text(needs: Found, roof: Found) -> str:
     """A sentence: what the step needs, the floor, the distance to it."""
     floors = ", ".join(
         f"{time_text(roof[p]['floor_s'])} in {p} ({roof[p]['bound']})"
         for p in ("float32", "bfloat16")
     )
     text = (
-        f"{roof['flops'] / 1e9:.3g} GFLOP, {roof['float32']['bytes'] / 1e6:.3g} MB in float32; "
+        f"{needs['flops'] / 1e9:.3g} GFLOP, {roof['float32']['bytes'] / 1e6:.3g} MB in float32; "
         f"floor {floors}"
     )
     if "distance" in roof:
