@@ -1,9 +1,19 @@
 """Training on inputs and targets: a network and its loss as one visible step.
 
 `Supervised` is to one network what `backlit.gan.Game` is to two: the whole step - forward pass,
-loss, backpropagation, update - is one graph that runs watched, plain or compiled.
+loss, backpropagation, update - is one graph that runs watched, plain or compiled. `Samples` is
+data in tensors; `classifier_scores` says how good the answers are.
 """
 
+from backlit.supervised.samples import Samples
+from backlit.supervised.scores import ClassScores, Scores, balanced_weights, classifier_scores
 from backlit.supervised.supervised import Supervised
 
-__all__ = ["Supervised"]
+__all__ = [
+    "ClassScores",
+    "Samples",
+    "Scores",
+    "Supervised",
+    "balanced_weights",
+    "classifier_scores",
+]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -14,6 +14,7 @@ from backlit.graph import Point
 from backlit.step import Optimiser, Step, load_state
 from backlit.supervised.captured import ROLE, Tensors
 from backlit.supervised.objective import Objective
+from backlit.supervised.scores import Scores, classifier_scores
 from backlit.supervised.update import Rules, Update
 
 Progress = Callable[[str], None]
@@ -34,6 +35,7 @@ class Supervised:
         l1, l2: added to the loss: l1 Σ|w| + l2 Σw² over all weights (not over vectors: biases,
             norms); default 0. Weight decay is the optimiser's own.
         clip_norm: largest joint norm of the gradients (Pascanu et al. 2013); None for none.
+        prunable: keep a mask for each weight, so that `prune` can be called.
         seed: all noise is a function of (seed, step).
         classifier: whether the scores speak for classes, so that an accuracy is told; by
             default read from the loss.
@@ -51,6 +53,7 @@ class Supervised:
         l1: float = 0.0,
         l2: float = 0.0,
         clip_norm: float | None = None,
+        prunable: bool = False,
         seed: int = 0,
         classifier: bool | None = None,
     ):
@@ -69,6 +72,9 @@ class Supervised:
             clip_norm=clip_norm,
         )
         self.state, self.trainable = self._initial_state()
+        if prunable:
+            weights = [n for n in self.trainable if self.state[n].dim() > 1]
+            self.state |= {f"mask/{n}": torch.ones_like(self.state[n].detach()) for n in weights}
         self.rates = {"lr": torch.tensor(self.rules.optimiser.lr, dtype=torch.float64)}
         self.steps: dict[Any, Step] = {}
         self._updates: dict[Any, Update] = {}
@@ -164,6 +170,37 @@ class Supervised:
         with torch.no_grad():
             return [self._updates[key].point(state, tensors, noise)]
 
+    @torch.no_grad()
+    def prune(self, share: float) -> float:
+        """Sets the smallest weights to 0 and holds them there, over all layers together.
+
+        Args:
+            share: of all weights (biases and norms are left alone), in [0, 1).
+        Returns: the share that is now 0.
+        Raises: RecipeError for another share, or a network that is not `prunable`.
+
+        Source: Han et al. 2015, "Learning both Weights and Connections for Efficient Neural
+        Networks".
+        """
+        masks = {n.removeprefix("mask/"): t for n, t in self.state.items() if n.startswith("mask/")}
+        if not masks:
+            raise RecipeError("prune: expected Supervised(..., prunable=True), got no masks")
+        if not 0 <= share < 1:
+            raise RecipeError(f"prune: expected a share in [0, 1), got {share}")
+        sizes = [mask.numel() for mask in masks.values()]
+        # Weights pruned before count as the smallest, so that a larger share only adds to them.
+        sizes_of = [
+            self.state[n].abs().where(mask > 0, -1.0).flatten() for n, mask in masks.items()
+        ]
+        order = torch.cat(sizes_of).argsort(stable=True)
+        kept = torch.ones(sum(sizes), dtype=torch.bool, device=order.device)
+        kept[order[: round(share * sum(sizes))]] = False
+        for (name, mask), part in zip(masks.items(), kept.split(sizes), strict=True):
+            mask.mul_(part.view_as(mask))
+            self.state[name].mul_(mask)
+        gone = sum(int((mask == 0).sum()) for mask in masks.values())
+        return gone / sum(sizes)
+
     def load(self, state: Tensors) -> None:
         """Copies a saved state into the live tensors.
 
@@ -219,6 +256,19 @@ class Supervised:
             found["accuracy"] = float(objective.accuracy(state, scores, y))
         return found
 
+    def scores(
+        self, x: Tensor, y: Tensor, classes: Sequence[str] = (), batch: int = 256, **inputs: Tensor
+    ) -> Scores:
+        """Accuracy, F1 and confusion in evaluation mode; arguments as in `evaluate`.
+
+        Args:
+            classes: their names; default their numbers.
+        """
+        found = self.predicted(self.predict(x, batch, **inputs))
+        y = y.reshape(found.shape)
+        counted = self.rules.objective.counted(y)
+        return classifier_scores(y[counted], found[counted], classes)
+
     def predicted(self, scores: Tensor) -> Tensor:
         """The class that each of `predict`'s scores speaks for, integers."""
         state = {name: t.detach() for name, t in self.state.items()}
@@ -236,6 +286,7 @@ class Supervised:
             "l1": rules.l1,
             "l2": rules.l2,
             "clip_norm": rules.clip_norm,
+            "prunable": any(name.startswith("mask/") for name in self.state),
             "seed": self.seed,
         }
 

@@ -53,7 +53,7 @@ class Update:
         self.network = Captured(module, {n: t for n, t in batch.items() if n != "y"})
         self.noise: dict[str, Noise] = dict(self.network.noise)
         drawn = {n: noise.draw(generator_for(0, 0, 0)) for n, noise in self.noise.items()}
-        self._mine = [n for n in state if not n.startswith("optimiser/")]
+        self._mine = [n for n in state if not n.startswith(("optimiser/", "mask/"))]
         examples = {n: state[n] for n in self._mine} | batch | drawn
         self.loss = Function(self._loss, examples)
 
@@ -104,7 +104,8 @@ class Update:
         ]
         new, slots = rules.optimiser.update([now[name] for name in names], steepest, states, lr)
         for name, tensor, own in zip(names, new, slots, strict=True):
-            now[name] = tensor
+            mask = now.get(f"mask/{name}")
+            now[name] = tensor if mask is None else tensor * mask
             now.update({f"optimiser/{name}/{slot}": t for slot, t in own.items()})
 
     def point(self, state: Tensors, batch: Tensors, noise: Tensors) -> Point:

@@ -18,7 +18,7 @@ from backlit.step import Optimiser
 from backlit.train.checkpoint import Checkpoint, Checkpoints
 from backlit.train.folder import read_recipe
 from backlit.train.recipe import Named, Network, Recipe, load_recipe
-from backlit.train.trainable import Trainable
+from backlit.train.trainable import Generates
 
 CHANNELS = 3
 
@@ -48,7 +48,7 @@ def batch_of(pictures: PictureSet, recipe: Recipe, step: int) -> Tensor:
     return pictures.batch(indices).float().div_(127.5).sub_(1.0)
 
 
-def build_game(recipe: Recipe) -> Trainable:
+def build_game(recipe: Recipe) -> Generates:
     """Return the game a recipe names, its weights drawn from the recipe's seed.
 
     Raises:
@@ -76,7 +76,7 @@ def build_game(recipe: Recipe) -> Trainable:
 
 def open_run(
     run: str | Path, which: str = "last", damaged: Callable[[int, str], None] | None = None
-) -> tuple[Trainable, Checkpoint]:
+) -> tuple[Generates, Checkpoint]:
     """Return the game of a run, in the state of one of its checkpoints; nothing is written.
 
     Args:

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping
+from typing import Any
 
 from torch import Tensor
 
@@ -31,7 +32,7 @@ def snapshot(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 def find_gate(
     game: Trainable,
-    batch: Callable[[int], Tensor],
+    batch: Callable[[int], Any],
     start: int,
     state: dict[str, Tensor],
     last: int,
@@ -45,7 +46,7 @@ def find_gate(
 
     Args:
         game: what is trained; its state is lost.
-        batch: gives the pictures of an iteration.
+        batch: gives the batch of an iteration.
         start: iteration to begin with.
         state: the good state before `start`.
         last: the last iteration to look at.

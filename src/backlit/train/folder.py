@@ -28,7 +28,8 @@ class RunFolder:
         log: its run.db.
         checkpoints: its checkpoints.
         samples: its folder of picture grids.
-        picture: its final grid, final.png.
+        picture: its final grid or curves, final.png.
+        scores: the scores of supervised training, scores.json.
 
     Raises:
         RunError: another process trains in it, it holds other things, or it cannot be written.
@@ -39,6 +40,7 @@ class RunFolder:
         self.checkpoints = Checkpoints(self.path / "checkpoints")
         self.samples = self.path / "samples"
         self.picture = self.path / "final.png"
+        self.scores = self.path / "scores.json"
         self.recipe = self.path / "recipe.toml"
 
     def __enter__(self) -> "RunFolder":

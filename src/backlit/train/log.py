@@ -73,6 +73,12 @@ class RunLog:
         query = "SELECT avg(value) FROM metrics WHERE name = ? AND step BETWEEN ? AND ?"
         return self._db.execute(query, (name, first, last)).fetchone()[0]
 
+    def history(self, name: str) -> list[tuple[int, float]]:
+        """Return a metric's (step, value), those not yet on the disk included."""
+        query = "SELECT step, value FROM metrics WHERE name = ? ORDER BY step"
+        waiting = [(step, value) for step, found, value in self._waiting if found == name]
+        return self._db.execute(query, (name,)).fetchall() + waiting
+
     def close(self) -> None:
         """Close the file; metrics not yet committed are dropped (a resume computes them again)."""
         self._db.close()

@@ -8,11 +8,15 @@ from typing import Any
 import torch
 
 from backlit.errors import RecipeError
+from backlit.step import Constant, Cosine, Schedule
+from backlit.step import schedule as schedule_of
+from backlit.supervised import Samples
+from backlit.train.course import Course
 from backlit.train.folder import RunFolder
 from backlit.train.log import read_metric
 from backlit.train.pictures import Pictures
 from backlit.train.progress import reporter
-from backlit.train.recipe import Train, check
+from backlit.train.recipe import Fit, Train, check
 from backlit.train.sitting import Sitting
 from backlit.train.trainable import Trainable
 
@@ -24,12 +28,15 @@ class Run:
     Attributes:
         folder: the run folder.
         step: number of finished steps.
-        picture: the final grid of pictures.
+        picture: the final grid of pictures, or the curves of supervised training.
+        best_step: the step whose parameters the network now has, where there was a validation;
+            else None: it has the last step's.
     """
 
     folder: Path
     step: int
     picture: Path
+    best_step: int | None = None
 
     def metric(self, name: str) -> tuple[list[int], list[float]]:
         """Return a metric's steps and values ("loss_d", "loss_g", "d_real", "d_fake", ...)."""
@@ -38,7 +45,7 @@ class Run:
 
 def train(
     game: Trainable,
-    data: Pictures,
+    data: Pictures | Samples,
     *,
     steps: int,
     run: str | Path,
@@ -50,18 +57,28 @@ def train(
     mode: str = "auto",
     threads: int = 0,
     best: str = "",
+    validation: Samples | None = None,
+    test: Samples | None = None,
+    validate_every: int = 100,
+    patience: int = 0,
+    monitor: str = "val_loss",
+    schedule: str | Mapping[str, Any] | Schedule = "constant",
+    prune: float = 0.0,
+    prune_from: int = 0,
+    prune_to: int = 0,
     recipe: Mapping[str, Any] | None = None,
     again: str = "run the same lines again",
     progress: bool = True,
 ) -> Run:
-    """Train a game on pictures in a run folder; where the folder has begun, go on bit for bit.
+    """Train in a run folder; where the folder has begun, go on bit for bit.
 
     Args:
-        game: what to train, such as `bl.Game(generator, discriminator)`.
-        data: the pictures, such as `bl.data.folder(path)`.
+        game: what to train: `bl.Game(generator, discriminator)` or `Supervised(network)`.
+        data: the pictures, such as `bl.data.folder(path)`; for a `Supervised` its `Samples`.
         steps: iterations in all, those of earlier sittings included.
         run: the run folder, such as "runs/first"; made where it is missing.
-        batch: pictures a step, shared out among the steps of D in it; default 64.
+        batch: pictures or samples a step, default 64. A game shares them out among its steps of
+            D; 1 is stochastic gradient descent, all of them is batch gradient descent.
         seed: decides the order of the pictures and the noise of the grids, default 0.
         save_every: steps between checkpoints, default 500.
         sample_every: steps between grids of pictures, 0 for none but the last; default 500.
@@ -71,6 +88,16 @@ def train(
             threads from its own record.
         best: metric whose lowest mean over `save_every` steps marks the best checkpoint, kept
             beside the two last; "" (default) for none, since GAN losses do not rank pictures.
+        validation: samples to validate on, in evaluation mode (`Supervised` alone). When training
+            ends, the network gets back the parameters of the best validation, exactly.
+        test: samples for the final scores alone.
+        validate_every: steps between validations, default 100.
+        patience: validations without a gain after which training stops; 0 (default) for none.
+        monitor: "val_loss" (default) or "val_accuracy": which validation is the best.
+        schedule: of the learning rates: a name of `backlit.step.SCHEDULES`, a table {"name",
+            options} or a `Schedule`; default "constant".
+        prune: share of the weights to hold at 0, by size, of a `Supervised` that is prunable.
+        prune_from, prune_to: steps between which that share is reached.
         recipe: the complete recipe to record; by default one made of these arguments.
         again: what to do to go on, for the messages.
         progress: show progress, default True; notices are always printed.
@@ -86,24 +113,46 @@ def train(
     """
     arguments = locals()
     settings = check(Train, {name: arguments[name] for name in Train.model_fields}, "train()")
+    fit = check(Fit, {name: arguments[name] for name in Fit.model_fields}, "train()")
+    plan = schedule_of(schedule)
+    noun = "samples" if isinstance(data, Samples) else "pictures"
     if batch > len(data):
         raise RecipeError(
-            f"train.batch: expected at most {len(data)}, the pictures there are, got {batch}; "
-            "lower it or add pictures"
+            f"train.batch: expected at most {len(data)}, the {noun} there are, got {batch}; "
+            f"lower it or add {noun}"
         )
+    if best and validation is not None:
+        raise RecipeError(
+            f'train.best: expected "" beside validation, which marks the best step, got {best!r}'
+        )
+    course = Course(game, fit, plan, steps, validation)
     if recipe is None:
         recipe = {
             "made_by": "python",
-            "data": {"key": data.key, "size_px": data.size_px, "channels": data.channels},
+            "data": _facts(data),
             "game": game.description,
             "train": settings.model_dump(),
         }
+        if validation is not None or fit != Fit() or not isinstance(plan, Constant):
+            recipe["fit"] = fit.model_dump() | {
+                # A cosine ends with the steps: raising them would change what was computed.
+                "schedule": repr(plan) + (f" over {steps}" if isinstance(plan, Cosine) else ""),
+                "validation": "" if validation is None else validation.key,
+            }
     threads_before = torch.get_num_threads()
     try:
         with RunFolder(run) as folder:
             folder.agree(recipe)
-            sitting = Sitting(game, data, settings, folder, again, reporter(progress))
+            report = reporter(progress)
+            sitting = Sitting(game, data, settings, folder, again, report, course, test)
             sitting.run()
-            return Run(folder.path, sitting.step, folder.picture)
+            return Run(folder.path, sitting.step, folder.picture, course.best_step)
     finally:
+        course.restore_rates()
         torch.set_num_threads(threads_before)
+
+
+def _facts(data: Pictures | Samples) -> dict[str, Any]:
+    if isinstance(data, Samples):
+        return {"key": data.key, "name": data.name, "samples": len(data)}
+    return {"key": data.key, "size_px": data.size_px, "channels": data.channels}

@@ -214,10 +214,30 @@ class Train(Section):
     best: str = ""
 
 
+class Fit(Section):
+    """What supervised training has beside its steps; also keyword arguments of `train`.
+
+    Attributes:
+        validate_every: steps between validations.
+        patience: validations without a gain after which training stops; 0 never stops early.
+        monitor: what a validation is judged by.
+        prune: share of the weights held at 0 in the end; 0 for none.
+        prune_from, prune_to: steps between which that share is reached; all at once where
+            prune_to is not above prune_from.
+    """
+
+    validate_every: PositiveInt = 100
+    patience: NonNegativeInt = 0
+    monitor: Literal["val_loss", "val_accuracy"] = "val_loss"
+    prune: Fraction = 0.0
+    prune_from: NonNegativeInt = 0
+    prune_to: NonNegativeInt = 0
+
+
 FREE = frozenset(
     f"train.{key}"
     for key in ("steps", "save_every", "sample_every", "pictures", "mode", "threads", "best")
-) | {"about", "data.path"}
+) | {"about", "data.path", "fit.patience"}
 """Keys that may differ when a run goes on: they do not change what has been computed.
 
 The pictures behind data.path are compared by content instead; mode and threads are taken from

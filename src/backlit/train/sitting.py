@@ -10,18 +10,22 @@ from torch import Tensor
 
 from backlit.data import batch_indices
 from backlit.errors import DivergenceError, RecipeError, RunError
+from backlit.supervised import Samples
 from backlit.train import faults
+from backlit.train.course import Course
 from backlit.train.divergence import find_gate, nonfinite_metric, nonfinite_tensor, snapshot
 from backlit.train.environment import differences, environment
 from backlit.train.folder import RunFolder, compare
 from backlit.train.pictures import Pictures, write_picture
 from backlit.train.progress import Reporter, Task
 from backlit.train.recipe import Train
+from backlit.train.results import draw_curves, judge, write_scores
 from backlit.train.stopping import Interrupted, StopRequest
-from backlit.train.trainable import Trainable
+from backlit.train.trainable import Evaluates, Generates, Trainable
 
 _LOOK_EVERY = 50  # steps between looks at the whole state for a NaN: the most a search repeats
 _LABELS = {"loss_d": "loss D", "loss_g": "loss G", "d_real": "D(x)", "d_fake": "D(G(z))"}
+_FIT_LABELS = {"loss": "loss", "accuracy": "accuracy"}
 
 
 class Sitting:
@@ -34,11 +38,13 @@ class Sitting:
     def __init__(
         self,
         game: Trainable,
-        data: Pictures,
+        data: Pictures | Samples,
         settings: Train,
         folder: RunFolder,
         again: str,
         report: Reporter,
+        course: Course,
+        test: Samples | None = None,
     ) -> None:
         self.step = 0
         self._game = game
@@ -47,6 +53,9 @@ class Sitting:
         self._folder = folder
         self._again = again
         self._report = report
+        self._course = course
+        self._test = test
+        self._validated = ""  # the last validation, for the progress line
         self._saved_step: int | None = None
         self._step_s = 0.0  # mean time of a step in this sitting, pictures and saving included
         # As it comes back from a checkpoint's JSON: lists for tuples.
@@ -63,9 +72,10 @@ class Sitting:
         """
         recorded = self._resume()
         steps = self._settings.steps
-        if self.step >= steps:
+        if self.step >= steps or self._course.stopped:
+            self._restore_best()
             if not self._folder.picture.exists():
-                self._draw(self._folder.picture)
+                self._finish()
             self._say("finished", f"already finished: {self.step:,} steps, {self._folder.picture}")
             return
         with StopRequest() as stop:
@@ -78,11 +88,18 @@ class Sitting:
             self._train(stop)
             if self._saved_step != self.step:
                 self._save()
-        if self.step < steps and stop.signum is not None:
+        if self.step < steps and not self._course.stopped and stop.signum is not None:
             text = f"stopped at step {self.step:,} of {steps:,}, saved; to go on: {self._again}"
             self._say("stopped", text)
             raise Interrupted(stop.signum, text)
-        self._draw(self._folder.picture)
+        if self._course.stopped:
+            self._say(
+                "early stopping",
+                f"stopped early at step {self.step:,}: nothing better than step "
+                f"{self._course.best_step:,} in {self._course.fit.patience} validations",
+            )
+        self._restore_best()
+        self._finish()
         self._say(
             "finished",
             f"finished: {self.step:,} steps, {self._folder.picture} ({self._step_s:.3f} s a step)",
@@ -94,6 +111,7 @@ class Sitting:
         checkpoint = self._folder.checkpoints.load_last(lambda *found: damaged.append(found))
         if checkpoint is None:
             self._folder.log.forget_after(0)
+            self._course.resume(self._folder.log)
             return {}
         for step, reason in damaged:
             self._folder.checkpoints.put_aside(step)
@@ -112,6 +130,7 @@ class Sitting:
         self._game.load(checkpoint.state)
         self.step = self._saved_step = checkpoint.step
         self._folder.log.forget_after(checkpoint.step)
+        self._course.resume(self._folder.log)
         return checkpoint.facts["environment"]
 
     def _prepare(self, recorded: dict[str, Any]) -> None:
@@ -153,8 +172,9 @@ class Sitting:
         settings, game = self._settings, self._game
         first, start_s = self.step, time.monotonic()
         with self._report.task("training") as task:
-            while self.step < settings.steps and stop.signum is None:
+            while self.step < settings.steps and stop.signum is None and not self._course.stopped:
                 index = self.step
+                self._course.before(index)
                 found = game.step(self._batch(index), index)
                 # One transfer for all metrics: on a GPU each would wait for the device.
                 values = torch.stack([value.detach().double() for value in found.values()])
@@ -168,11 +188,14 @@ class Sitting:
                         f'train.best: expected a metric ({", ".join(metrics)}) or "", got '
                         f"{settings.best!r}"
                     )
-                self._folder.log.record(self.step, metrics)
+                validated = self._course.validate(self.step)
+                self._folder.log.record(self.step, metrics | validated)
                 faults.reach("step")
                 if settings.sample_every and self.step % settings.sample_every == 0:
                     self._draw(self._folder.samples / f"step-{self.step:08}.png")
-                if self.step % settings.save_every == 0:
+                if validated:
+                    self._validated = "  ".join(f"{k} {v:.3f}" for k, v in validated.items())
+                if self.step % settings.save_every == 0 or self._course.best_step == self.step:
                     self._save()
                 elif self.step % _LOOK_EVERY == 0:
                     self._keep_good()
@@ -181,10 +204,13 @@ class Sitting:
         self._step_s = (time.monotonic() - start_s) / max(self.step - first, 1)
 
     def _show(self, task: Task, metrics: dict[str, float], rate: float) -> None:
+        labels = _LABELS | _FIT_LABELS
         numbers = [
-            f"{label} {metrics[name]:.3f}" for name, label in _LABELS.items() if name in metrics
+            f"{label} {metrics[name]:.3f}" for name, label in labels.items() if name in metrics
         ]
-        text = "  ".join([*numbers, f"{rate:,.0f} pictures/s"])
+        noun = "samples" if isinstance(self._data, Samples) else "pictures"
+        shown = [*numbers, self._validated, f"{rate:,.0f} {noun}/s"]
+        text = "  ".join(part for part in shown if part)
         task.update(self.step, self._settings.steps, text)
 
     def _keep_good(self) -> None:
@@ -206,6 +232,9 @@ class Sitting:
         if settings.best and self.step:
             mean = log.mean(settings.best, self.step - settings.save_every + 1, self.step)
             facts["score"] = {"name": settings.best, "value": mean}
+        score = self._course.score(self.step)
+        if score is not None:
+            facts["score"] = score
         self._folder.checkpoints.save(self.step, self._game.state, facts)
         self._saved_step = self.step
         log.event(self.step, "checkpoint", "saved")
@@ -216,24 +245,56 @@ class Sitting:
                 f"the game's first state: {what}; expected finite numbers before the first step: "
                 "look at the networks' initial weights"
             )
+        cure = "a penalty on D" if isinstance(self._game, Generates) else "clipped gradients"
         with self._report.task("looking for the gate") as task:
             gate = find_gate(self._game, self._batch, *self._good, index, task.update)
         text = (
             f"step {index + 1:,}: expected finite numbers, but {what}; first at "
             f"{gate or 'no gate that a replay could show'}; the checkpoint of step "
             f"{self._saved_step:,} in {self._folder.path} is good; try a new run with a lower "
-            "learning rate or a penalty on D"
+            f"learning rate or {cure}"
         )
         self._folder.log.event(index + 1, "divergence", text)
         raise DivergenceError(text)
 
     def _draw(self, path: Path) -> None:
-        count = self._settings.pictures
-        write_picture(path, self._game.sample(self._game.noise(count, self._settings.seed)))
+        """Draw what the run shows: a game's pictures, else the curves, always in one place."""
+        if isinstance(self._game, Generates):
+            noise = self._game.noise(self._settings.pictures, self._settings.seed)
+            write_picture(path, self._game.sample(noise))
+        else:
+            draw_curves(self._folder.picture, self._folder.log, self._course.best_step)
 
-    def _batch(self, index: int) -> Tensor:
+    def _restore_best(self) -> None:
+        """Give the network the parameters of the best validation."""
+        best = self._course.best_step
+        if best is not None:
+            self._game.load(self._folder.checkpoints.load(best).state)
+
+    def _finish(self) -> None:
+        """Draw and score what was reached."""
+        self._draw(self._folder.picture)
+        course = self._course
+        sets = {"validation": course.validation, "test": self._test}
+        given = {name: data for name, data in sets.items() if data is not None}
+        if not given or not isinstance(self._game, Evaluates):
+            return
+        best = course.best_step
+        how = "last step" if best is None else f"best {course.fit.monitor}"
+        step = self.step if best is None else best
+        scores = write_scores(self._folder.scores, self._game, step, how, given)
+        for name in given:
+            numbers = [
+                f"{n} {scores[name][n]:.4f}" for n in ("loss", "accuracy") if n in scores[name]
+            ]
+            self._say("scores", f"{name}, {how} (step {step:,}): {', '.join(numbers)}")
+        if course.validation is not None:
+            verdict = judge(self._folder.log)
+            self._say("overfitting", verdict.text)
+
+    def _batch(self, index: int) -> Any:
         indices = batch_indices(len(self._data), self._settings.batch, self._settings.seed, index)
-        return self._data.batch(indices)  # (N, C, H, W) uint8
+        return self._data.batch(indices)
 
     def _say(self, kind: str, text: str, step: int | None = None) -> None:
         self._report.say(text)

@@ -1,9 +1,11 @@
 """What the loop needs of the thing it trains."""
 
-from collections.abc import Callable
-from typing import Any, Protocol
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol, runtime_checkable
 
 from torch import Tensor
+
+from backlit.supervised import Scores
 
 Progress = Callable[[str], None]
 """Told what is being done, a line each."""
@@ -24,26 +26,31 @@ class Trainable(Protocol):
         """Networks, loss, optimisers, shapes as JSON-able values: the run's identity."""
         ...
 
-    def prepare(self, batch: Tensor, mode: str, progress: Progress | None = None) -> str:
+    def prepare(self, batch: Any, mode: str, progress: Progress | None = None) -> str:
         """Capture and compile for this batch shape; return the mode really used.
 
         Args:
-            batch: (N, C, H, W) uint8.
+            batch: what the data set gives: (N, C, H, W) uint8, or tensors by name.
             mode: "plain", "compiled" or "watched"; "compiled" may fall back to "plain".
         """
         ...
 
-    def step(self, batch: Tensor, index: int) -> dict[str, Tensor]:
-        """Run iteration `index` (from 0); return 0-d metrics, loss_d and loss_g among them."""
+    def step(self, batch: Any, index: int) -> dict[str, Tensor]:
+        """Run iteration `index` (from 0); return 0-d metrics."""
         ...
 
     def load(self, state: dict[str, Tensor]) -> None:
         """Take over the values of a saved state."""
         ...
 
-    def first_nonfinite(self, batch: Tensor, index: int, state_before: dict[str, Tensor]) -> str:
+    def first_nonfinite(self, batch: Any, index: int, state_before: dict[str, Tensor]) -> str:
         """Return the first gate of step `index` with a NaN or infinity, "" where there is none."""
         ...
+
+
+@runtime_checkable
+class Generates(Trainable, Protocol):
+    """A game: it makes pictures, which are what a run shows."""
 
     def sample(self, z: Tensor) -> Tensor:
         """Return pictures (N, C, H, W), float in [-1, 1], from the averaged generator."""
@@ -51,4 +58,25 @@ class Trainable(Protocol):
 
     def noise(self, n: int, seed: int) -> Tensor:
         """Return n latent inputs that depend on the seed alone."""
+        ...
+
+
+@runtime_checkable
+class Evaluates(Trainable, Protocol):
+    """A supervised step: it answers, and answers can be judged."""
+
+    def evaluate(
+        self, x: Tensor, y: Tensor, batch: int = 256, **inputs: Tensor
+    ) -> dict[str, float]:
+        """Return "loss" and, of a classifier, "accuracy", in evaluation mode."""
+        ...
+
+    def scores(
+        self, x: Tensor, y: Tensor, classes: Sequence[str] = (), batch: int = 256, **inputs: Tensor
+    ) -> Scores:
+        """Return a classifier's scores, in evaluation mode."""
+        ...
+
+    def prune(self, share: float) -> float:
+        """Hold this share of the weights at 0, the smallest; return the share that is 0."""
         ...

@@ -1,0 +1,88 @@
+"""The picture of a supervised run: training and validation curves."""
+
+import io
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from PIL import Image, ImageDraw, ImageFont
+
+from backlit.train.files import write_whole
+
+Curve = Sequence[tuple[int, float]]
+_COLOURS = ((31, 119, 180), (214, 94, 20))
+_WIDTH_PX, _HEIGHT_PX, _LEFT_PX, _PAD_PX = 720, 300, 64, 34
+
+
+def write_curves(
+    path: Path, panels: Mapping[str, Mapping[str, Curve]], mark: int | None = None
+) -> None:
+    """Draw curves over the steps, a panel above the other, as one PNG.
+
+    Args:
+        path: the file, written whole or not at all.
+        panels: title -> name of the curve -> (step, value); values that are not finite are left
+            out, long curves are averaged to a point for every two pixels.
+        mark: a step to mark with a line ("best").
+
+    Raises:
+        RunError: the file cannot be written.
+    """
+    picture = Image.new("RGB", (_WIDTH_PX, _HEIGHT_PX * len(panels)), "white")
+    for row, (title, curves) in enumerate(panels.items()):
+        _panel(picture, row * _HEIGHT_PX, title, curves, mark)
+    buffer = io.BytesIO()
+    picture.save(buffer, "PNG")
+    write_whole(path, buffer.getvalue(), "picture")
+
+
+def _panel(
+    picture: Image.Image, top_px: int, title: str, curves: Mapping[str, Curve], mark: int | None
+) -> None:
+    draw, font = ImageDraw.Draw(picture), ImageFont.load_default(13)
+    finite = {n: thinned([p for p in c if math.isfinite(p[1])]) for n, c in curves.items()}
+    points = [point for curve in finite.values() for point in curve]
+    if not points:
+        return
+    last = max(step for step, _ in points) or 1
+    low, high = min(v for _, v in points), max(v for _, v in points)
+    if high == low:
+        low, high = low - 0.5, high + 0.5
+    left, right = _LEFT_PX, _WIDTH_PX - _PAD_PX
+    top, bottom = top_px + _PAD_PX, top_px + _HEIGHT_PX - _PAD_PX
+
+    def place(step: float, value: float) -> tuple[float, float]:
+        x = left + (right - left) * step / last
+        return x, bottom - (bottom - top) * (value - low) / (high - low)
+
+    for part in range(5):
+        value = low + (high - low) * part / 4
+        y = place(0, value)[1]
+        draw.line([(left, y), (right, y)], (225, 225, 225))
+        draw.text((left - 6, y), f"{value:.3g}", (70, 70, 70), font, anchor="rm")
+    for part in range(5):
+        step = last * part / 4
+        where = (place(step, low)[0], bottom + 5)
+        draw.text(where, f"{step:,.0f}", (70, 70, 70), font, anchor="ma")
+    if mark is not None:
+        x = place(mark, low)[0]
+        draw.line([(x, top), (x, bottom)], (120, 120, 120))
+        draw.text((x + 3, top), f"best: step {mark:,}", (70, 70, 70), font)
+    draw.text((left, top_px + 10), title, (0, 0, 0), font)
+    x = left + 110
+    for (name, curve), colour in zip(finite.items(), _COLOURS * 4, strict=False):
+        if len(curve) > 1:
+            draw.line([place(*point) for point in curve], colour, 2, joint="curve")
+        for point in curve if len(curve) <= 40 else ():
+            cx, cy = place(*point)
+            draw.ellipse([cx - 2.5, cy - 2.5, cx + 2.5, cy + 2.5], colour)
+        draw.line([(x, top_px + 18), (x + 18, top_px + 18)], colour, 3)
+        draw.text((x + 24, top_px + 10), name, (0, 0, 0), font)
+        x += 44 + 8 * len(name)
+
+
+def thinned(curve: Curve, most: int = _WIDTH_PX // 2) -> Curve:
+    """A curve of at most about `most` points, each the mean of its neighbours."""
+    size = -(-len(curve) // most) if curve else 1
+    groups = [curve[i : i + size] for i in range(0, len(curve), size)]
+    return [(group[-1][0], sum(v for _, v in group) / len(group)) for group in groups]
