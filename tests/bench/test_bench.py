@@ -191,6 +191,7 @@ def test_table_and_bars():
             "row": {
                 "about": "a row & more",
                 "batch": 4,
+                "pairs": 5,
                 "ways": {
                     "backlit": way | full,
                     "eager float32": way | {"median_s": 0.001},
@@ -205,13 +206,23 @@ def test_table_and_bars():
         }
     }
     text = table(found)
-    assert text.splitlines()[0] == "row: a row & more, batch 4"
+    assert text.splitlines()[0] == "row: a row & more, batch 4, 5 pairs"
     assert "2 ms" in text and "12.3 s / 1.2" in text and "70 MiB" in text
     assert "0.50x [0.40, 0.60]" in text and "jax is not installed" in text
     assert "Backlit takes" in text
     assert [(row, way) for row, way, _ in losses_of(found)] == [("row", "eager float32")]
     drawn = ElementTree.fromstring(bars(found))
     assert len(drawn.findall("{http://www.w3.org/2000/svg}rect")) == 3  # paper and two bars
+
+
+def test_a_later_run_keeps_the_other_rows_of_this_machine(monkeypatch, found):
+    quick(monkeypatch)
+    plan = Plan(pairs=2, steps=1, alone=False, ways=["eager float32"])
+    name = "tests.bench.tiny:CLASSES"
+    later = run_rows([name], plan, before=found)
+    assert set(later["rows"]) == {name, *found["rows"]}
+    elsewhere = found | {"machine": {"processor": "another"}}
+    assert set(run_rows([name], plan, before=elsewhere)["rows"]) == {name}
 
 
 def test_a_failing_way_costs_only_itself(monkeypatch):
@@ -276,7 +287,7 @@ def test_the_command_prints_a_table_and_writes_json(monkeypatch, tmp_path):
     )
     assert done.exit_code == 0, done.output
     assert "Backlit is" in done.output
-    assert json.loads(path.read_text())["pairs"] == 2
+    assert "tests.bench.tiny:CLASSES" in json.loads(path.read_text())["rows"]
 
 
 def test_the_help_names_every_row():

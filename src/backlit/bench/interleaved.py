@@ -57,9 +57,9 @@ def measure(name: str, plan: Plan, say: Say = lambda text: None) -> dict[str, An
     Args:
         name: the row's, as `find_row` takes it.
         say: told what is being done, a line each.
-    Returns: about, batch, ways (for each: median_s, samples_s, per_second, threads, loss
-        differences, memory and compile seconds; or `missing`), speedup (how many times faster
-        Backlit is than each peer: ratio, low, high), needs (see `Needs`).
+    Returns: about, batch, threads, pairs, steps_compared, ways (for each: median_s, samples_s,
+        per_second, threads, loss differences, memory and compile seconds; or `missing`), speedup
+        (how many times faster Backlit is than each peer: ratio, low, high), needs (see `Needs`).
     """
     threads = torch.get_num_threads()
     try:
@@ -106,6 +106,8 @@ def _measure(row_name: str, plan: Plan, say: Say) -> dict[str, Any]:
     return {
         "about": row.about,
         "batch": row.batch,
+        "threads": row.threads or torch.get_num_threads(),
+        "pairs": plan.pairs,
         "steps_compared": plan.steps,
         "ways": found,
         "speedup": {

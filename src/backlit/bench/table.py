@@ -22,7 +22,8 @@ def table(found: Found) -> str:
 
 def _block(name: str, row: Found) -> str:
     head = f"{'':20} {'step':>9} {'samples/s':>10} {'Backlit is':>20} {'peak':>9} {'compile':>14}"
-    lines = [f"{name}: {row['about']}, batch {row['batch']}", head + f" {'Δ loss':>8}"]
+    title = f"{name}: {row['about']}, batch {row['batch']}, {row['pairs']} pairs"
+    lines = [title, head + f" {'Δ loss':>8}"]
     for way, figures in row["ways"].items():
         if figures.get("missing"):
             lines.append(f"{way:20} -- {figures['missing']}")
