@@ -146,6 +146,12 @@ def test_needs_of_a_known_network():
     assert counted.state == 3 * 5 + 5 + 5 * 3 + 3
 
 
+def test_needs_of_a_step_with_gradients_of_gradients():
+    critic = needs(torch_step(tiny.CRITIC, Style()), 0)
+    # G 2-4-4-2 once; D 2-4-4-1 on three batches, forward and backward, and the penalty's.
+    assert critic.flops > 2 * 4 * (32 + 3 * 28 * 3)
+
+
 def test_needs_leave_out_gradients_that_nobody_uses():
     wasteful = needs(torch_step(tiny.GAME, Style()), 0).flops
     assert needs(torch_step(tiny.GAME, Style(frozen=True)), 0).flops < wasteful

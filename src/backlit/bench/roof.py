@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
-from torch.utils.flop_counter import FlopCounterMode, flop_registry
+from torch.utils.flop_counter import flop_registry
 
 from backlit.bench.peers import StepOf
 
@@ -99,14 +99,20 @@ def _best(call: Callable[[], Any], trials: int) -> float:
     return min(times)
 
 
-class _Operands(TorchDispatchMode):
-    """Counts the numbers that matrix products and convolutions read and write."""
+class _Counter(TorchDispatchMode):
+    """Counts the operations of matrix products and convolutions, and what they read and write.
 
-    values = 0
+    (FlopCounterMode's formulas; itself it hooks into modules, which a gradient of a gradient
+    does not allow.)
+    """
+
+    flops = values = 0
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         result = func(*args, **(kwargs or {}))
-        if getattr(func, "overloadpacket", None) in flop_registry:
+        formula = flop_registry.get(func.overloadpacket)
+        if formula is not None:
+            self.flops += formula(*args, **(kwargs or {}), out_val=result)
             tensors = [t for t in tree_leaves((args, result)) if isinstance(t, Tensor)]
             self.values += sum(t.numel() for t in tensors)
         return result
@@ -123,9 +129,9 @@ def needs(step: StepOf, parameters: int) -> Needs:
         warnings.simplefilter("ignore")  # it speaks of TF32 on Intel GPUs
         with torch.backends.mkldnn.flags(enabled=False):
             step(0, False)
-            with FlopCounterMode(display=False) as counter, _Operands() as operands:
+            with _Counter() as counter:
                 step(1, False)
-    return Needs(counter.get_total_flops(), operands.values, parameters)
+    return Needs(counter.flops, counter.values, parameters)
 
 
 def distance(need: Needs, roof: Roof, seconds: float | None = None) -> dict[str, Any]:
