@@ -107,9 +107,11 @@ class _Counter(TorchDispatchMode):
     """
 
     flops = values = 0
+    one_piece = False  # met oneDNN's LSTM, which has no formula; without oneDNN it is products
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         result = func(*args, **(kwargs or {}))
+        self.one_piece |= func.overloadpacket is torch.ops.aten.mkldnn_rnn_layer
         formula = flop_registry.get(func.overloadpacket)
         if formula is not None:
             self.flops += formula(*args, **(kwargs or {}), out_val=result)
@@ -124,13 +126,14 @@ def needs(step: StepOf, parameters: int) -> Needs:
     Args:
         parameters: how many numbers are trained in it.
     """
-    # oneDNN's one-piece LSTM has no count; without it PyTorch calls ordinary matrix products.
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # it speaks of TF32 on Intel GPUs
-        with torch.backends.mkldnn.flags(enabled=False):
-            step(0, False)
-            with _Counter() as counter:
-                step(1, False)
+    step(0, False)
+    with _Counter() as counter:
+        step(1, False)
+    if counter.one_piece:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # it speaks of TF32 on Intel GPUs
+            with torch.backends.mkldnn.flags(enabled=False), _Counter() as counter:
+                step(2, False)
     return Needs(counter.flops, counter.values, parameters)
 
 
