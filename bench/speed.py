@@ -17,7 +17,7 @@ from typing import Any
 
 import record
 
-from backlit.bench import FULL, QUICK, ROWS, WAYS, machine, probe_cost, run_rows, table
+from backlit.bench import FULL, QUICK, ROWS, probe_cost, run_rows, table
 
 PROBED = ("mlp-gan", "dcgan-32")
 PAGE = Path(__file__).parents[1] / "tools" / "speed_page.py"
@@ -31,30 +31,25 @@ def main() -> None:
     plan = QUICK if chosen.quick else FULL
     path = record.RESULTS / "speed.json"
     old = json.loads(path.read_text()) if path.exists() else {}
-    same = old.get("measured_on") == machine()
-    kept = old if same and list(chosen.rows) != list(ROWS) else {}
-    ways = {way.name: way.about for way in WAYS.values()}
+    # record.write puts its own "machine" beside; the benchmark's says more.
+    begun = old | {"machine": old["measured_on"]} if old else None
+    probes = old.get("probes", {})
 
-    def whole(found: dict[str, Any]) -> dict[str, Any]:
-        rows = kept.get("rows", {}) | found["rows"]
-        return {
-            "measured_on": found["machine"],
-            "ways": ways,
-            "roofs": kept.get("roofs", {}) | found["roofs"],
-            "rows": {name: rows[name] for name in [*ROWS, *rows] if name in rows},
-            "probes": kept.get("probes", {}),
-        }
+    def write(found: dict[str, Any]) -> Path:
+        own = {k: v for k, v in found.items() if k != "machine"}
+        return record.write("speed", {"measured_on": found["machine"], **own, "probes": probes})
 
-    def after(found: dict[str, Any]) -> None:
-        record.write("speed", whole(found))
+    def say(text: str) -> None:
+        print(text, file=sys.stderr)
 
-    found = whole(run_rows(chosen.rows, plan, lambda text: print(text, file=sys.stderr), after))
+    found = run_rows(chosen.rows, plan, say, write, begun)
     for name in PROBED:
         if name in chosen.rows:
-            found["probes"][name] = probe_cost(name, plan)
+            say(f"{name}: what watching costs")
+            probes[name] = probe_cost(name, plan)
     print(table(found))
-    print(json.dumps(found["probes"], indent=1))
-    print(record.write("speed", found))
+    print(json.dumps(probes, indent=1))
+    print(write(found))
     subprocess.run([sys.executable, PAGE], check=True)
 
 

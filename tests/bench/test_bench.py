@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import math
+from dataclasses import asdict
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -29,6 +30,7 @@ from backlit.bench import (
 )
 from backlit.bench.interleaved import timed
 from backlit.bench.peers import Style, torch_step
+from backlit.bench.roof import higher
 from backlit.bench.rows import trained
 from backlit.bench.ways import build
 from backlit.cli import run
@@ -43,11 +45,19 @@ EAGER = ["backlit plain", "eager float32", "eager bf16", "eager fused"]
 def found():
     plan = Plan(pairs=2, steps=3, alone=False, ways=[*EAGER, "jax"])
     seen = []
-    result = run_rows(
-        ["tests.bench.tiny:GAME", "tests.bench.tiny:CONVOLUTION"], plan, after=seen.append
-    )
+    with pytest.MonkeyPatch.context() as patch:
+        quick(patch)
+        result = run_rows(
+            ["tests.bench.tiny:GAME", "tests.bench.tiny:CONVOLUTION"], plan, after=seen.append
+        )
     assert len(seen) == 2
     return result
+
+
+def quick(patch):
+    """Short samples, and a made-up roof."""
+    patch.setattr("backlit.bench.interleaved.SAMPLE_S", 0.01)
+    patch.setattr("backlit.bench.run.measure_roof_with", lambda n: Roof(1e9, 2e9, 1e9, n))
 
 
 def test_what_a_run_finds(found):
@@ -57,7 +67,7 @@ def test_what_a_run_finds(found):
             way = row["ways"][name]
             assert len(way["samples_s"]) == 2 and way["median_s"] > 0
             assert way["per_second"] == row["batch"] / way["median_s"]
-        assert row["roof"]["flops"] > 0
+        assert row["needs"]["flops"] > 0
     missing = found["rows"]["tests.bench.tiny:CONVOLUTION"]["ways"]["jax"]["missing"]
     assert "JAX" in missing or "jax" in missing
 
@@ -65,12 +75,12 @@ def test_what_a_run_finds(found):
 @pytest.mark.parametrize("name", ["GAME", "CRITIC", "R1", "CLASSES"])
 def test_backlit_and_pytorch_see_the_same_losses(name):
     row = getattr(tiny, name)
-    ours, _ = build(row, WAYS["backlit plain"])
-    for way in ("eager float32", "eager fused"):
-        ours, _ = build(row, WAYS["backlit plain"])
-        theirs, _ = build(row, WAYS[way])
-        for index in range(6):
-            mine, other = ours(index, True), theirs(index, True)
+    ours, plain, fused = (
+        build(row, WAYS[way])[0] for way in ("backlit plain", "eager float32", "eager fused")
+    )
+    for index in range(6):
+        mine = ours(index, True)
+        for other in (plain(index, True), fused(index, True)):
             assert mine.keys() == other.keys()
             for key in mine:
                 assert torch.allclose(mine[key].float(), other[key], rtol=1e-4, atol=1e-6), key
@@ -136,9 +146,19 @@ def test_needs_of_a_known_network():
     assert counted.state == 3 * 5 + 5 + 5 * 3 + 3
 
 
+def test_needs_of_a_step_with_gradients_of_gradients():
+    critic = needs(torch_step(tiny.CRITIC, Style()), 0)
+    # G 2-4-4-2 once; D 2-4-4-1 on three batches, forward and backward, and the penalty's.
+    assert critic.flops > 2 * 4 * (32 + 3 * 28 * 3)
+
+
 def test_needs_leave_out_gradients_that_nobody_uses():
     wasteful = needs(torch_step(tiny.GAME, Style()), 0).flops
     assert needs(torch_step(tiny.GAME, Style(frozen=True)), 0).flops < wasteful
+
+
+def test_the_roof_is_the_best_that_was_seen():
+    assert higher(Roof(1, 4, 5, 2), Roof(3, 2, 6, 2)) == Roof(3, 4, 6, 2)
 
 
 def test_distance():
@@ -170,14 +190,14 @@ def test_table_and_bars():
     way = {"median_s": 0.002, "per_second": 2000.0, "samples_s": [0.002], "threads": 1}
     way |= {"loss_difference_mean": 0.0, "loss_difference_max": 1e-6}
     full = {"first_step_s": 12.34, "cached_first_step_s": 1.2, "peak_bytes": 2**20 * 70}
-    roof = distance(
-        needs(torch_step(tiny.CLASSES, Style()), 38), Roof(1e9, 2e9, 1e9, 1), seconds=0.002
-    )
+    need = needs(torch_step(tiny.CLASSES, Style()), 38)
+    roof = distance(need, Roof(1e9, 2e9, 1e9, 1), seconds=0.002)
     found = {
         "rows": {
             "row": {
                 "about": "a row & more",
                 "batch": 4,
+                "pairs": 5,
                 "ways": {
                     "backlit": way | full,
                     "eager float32": way | {"median_s": 0.001},
@@ -186,12 +206,13 @@ def test_table_and_bars():
                 "speedup": {
                     "eager float32": {"ratio": 0.5, "low": 0.4, "high": 0.6, "pairs": 5},
                 },
+                "needs": asdict(need),
                 "roof": roof,
             }
         }
     }
     text = table(found)
-    assert text.splitlines()[0] == "row: a row & more, batch 4"
+    assert text.splitlines()[0] == "row: a row & more, batch 4, 5 pairs"
     assert "2 ms" in text and "12.3 s / 1.2" in text and "70 MiB" in text
     assert "0.50x [0.40, 0.60]" in text and "jax is not installed" in text
     assert "Backlit takes" in text
@@ -200,11 +221,22 @@ def test_table_and_bars():
     assert len(drawn.findall("{http://www.w3.org/2000/svg}rect")) == 3  # paper and two bars
 
 
+def test_a_later_run_keeps_the_other_rows_of_this_machine(monkeypatch, found):
+    quick(monkeypatch)
+    plan = Plan(pairs=2, steps=1, alone=False, ways=["eager float32"])
+    name = "tests.bench.tiny:CLASSES"
+    later = run_rows([name], plan, before=found)
+    assert set(later["rows"]) == {name, *found["rows"]}
+    elsewhere = found | {"machine": {"processor": "another"}}
+    assert set(run_rows([name], plan, before=elsewhere)["rows"]) == {name}
+
+
 def test_a_failing_way_costs_only_itself(monkeypatch):
     def fails(row, style):
         raise RuntimeError("expected\nto fail")
 
     monkeypatch.setattr("backlit.bench.ways.torch_step", fails)
+    quick(monkeypatch)
     plan = Plan(pairs=2, steps=1, alone=False, ways=["backlit plain", "eager fused"])
     row = run_rows(["tests.bench.tiny:CLASSES"], plan)["rows"]["tests.bench.tiny:CLASSES"]
     assert row["ways"]["eager fused"] == {"missing": "failed: expected to fail"}
@@ -224,6 +256,7 @@ def test_memory_and_time_in_a_process_of_its_own():
 def test_probe_cost(monkeypatch):
     from backlit.bench import probes
 
+    quick(monkeypatch)
     slow = probes.backlit_step
     monkeypatch.setattr(
         probes, "backlit_step", lambda row, mode: slow(row, mode.replace("compiled", "plain"))
@@ -250,6 +283,7 @@ def test_a_wrong_row_of_your_own(name, said):
 
 def test_the_command_prints_a_table_and_writes_json(monkeypatch, tmp_path):
     plan = Plan(pairs=2, steps=1, alone=False, ways=["backlit plain", "eager float32"])
+    quick(monkeypatch)
     monkeypatch.setattr("backlit.bench.QUICK", plan)
     path = tmp_path / "found.json"
     from backlit.cli import app
@@ -259,7 +293,7 @@ def test_the_command_prints_a_table_and_writes_json(monkeypatch, tmp_path):
     )
     assert done.exit_code == 0, done.output
     assert "Backlit is" in done.output
-    assert json.loads(path.read_text())["pairs"] == 2
+    assert "tests.bench.tiny:CLASSES" in json.loads(path.read_text())["rows"]
 
 
 def test_the_help_names_every_row():

@@ -11,7 +11,7 @@ import math
 import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,7 @@ import torch
 
 from backlit.bench.alone import alone
 from backlit.bench.peers import StepOf, Style, torch_step
-from backlit.bench.roof import Roof, distance, needs
+from backlit.bench.roof import needs
 from backlit.bench.rows import find_row, trained
 from backlit.bench.ways import OURS, REFERENCE, WAYS, build
 from backlit.errors import BacklitError
@@ -51,25 +51,24 @@ QUICK = Plan(
 )
 
 
-def measure(name: str, plan: Plan, roof: Roof, say: Say = lambda text: None) -> dict[str, Any]:
+def measure(name: str, plan: Plan, say: Say = lambda text: None) -> dict[str, Any]:
     """One row of the result, plain values only.
 
     Args:
         name: the row's, as `find_row` takes it.
-        roof: of the row's number of threads.
         say: told what is being done, a line each.
-    Returns: about, batch, ways (for each: median_s, samples_s, per_second, threads, loss
-        differences, memory and compile seconds; or `missing`), speedup (how many times faster
-        Backlit is than each peer: ratio, low, high), roof.
+    Returns: about, batch, threads, pairs, steps_compared, ways (for each: median_s, samples_s,
+        per_second, threads, loss differences, memory and compile seconds; or `missing`), speedup
+        (how many times faster Backlit is than each peer: ratio, low, high), needs (see `Needs`).
     """
     threads = torch.get_num_threads()
     try:
-        return _measure(name, plan, roof, say)
+        return _measure(name, plan, say)
     finally:
         torch.set_num_threads(threads)
 
 
-def _measure(row_name: str, plan: Plan, roof: Roof, say: Say) -> dict[str, Any]:
+def _measure(row_name: str, plan: Plan, say: Say) -> dict[str, Any]:
     row = find_row(row_name)
     found: dict[str, Any] = {}
     steps: dict[str, tuple[StepOf, int]] = {}
@@ -104,16 +103,17 @@ def _measure(row_name: str, plan: Plan, roof: Roof, say: Say) -> dict[str, Any]:
             say(f"{row.name}: {name}, memory and compile time")
             found[name] |= alone(row_name, WAYS[name])
     ours = times.get(OURS)
-    counted = needs(torch_step(row, Style(frozen=True)), trained(row))
     return {
         "about": row.about,
         "batch": row.batch,
+        "threads": row.threads or torch.get_num_threads(),
+        "pairs": plan.pairs,
         "steps_compared": plan.steps,
         "ways": found,
         "speedup": {
             name: ratio(samples, ours) for name, samples in times.items() if ours and name != OURS
         },
-        "roof": distance(counted, roof, statistics.median(ours) if ours else None),
+        "needs": asdict(needs(torch_step(row, Style(frozen=True)), trained(row))),
     }
 
 

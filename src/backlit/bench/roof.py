@@ -5,15 +5,15 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
-from functools import cache, partial
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
-from torch.utils.flop_counter import FlopCounterMode, flop_registry
+from torch.utils.flop_counter import flop_registry
 
 from backlit.bench.peers import StepOf
 
@@ -69,15 +69,24 @@ def measure_roof(size: int = 2048, copy_mib: int = 256, trials: int = 5) -> Roof
     return Roof(rates[0], rates[1], copied, torch.get_num_threads())
 
 
-@cache
-def roof_of(threads: int) -> Roof:
-    """The machine's rates with that many threads, measured once in a process."""
+def measure_roof_with(threads: int) -> Roof:
+    """The machine's rates with that many threads."""
     before = torch.get_num_threads()
     try:
         torch.set_num_threads(threads)
         return measure_roof()
     finally:
         torch.set_num_threads(before)
+
+
+def higher(a: Roof, b: Roof) -> Roof:
+    """The better of two measurements, rate by rate: a roof is what the machine can do at best."""
+    return Roof(
+        max(a.float32_flops, b.float32_flops),
+        max(a.bfloat16_flops, b.bfloat16_flops),
+        max(a.copy_bytes, b.copy_bytes),
+        a.threads,
+    )
 
 
 def _best(call: Callable[[], Any], trials: int) -> float:
@@ -90,14 +99,22 @@ def _best(call: Callable[[], Any], trials: int) -> float:
     return min(times)
 
 
-class _Operands(TorchDispatchMode):
-    """Counts the numbers that matrix products and convolutions read and write."""
+class _Counter(TorchDispatchMode):
+    """Counts the operations of matrix products and convolutions, and what they read and write.
 
-    values = 0
+    (FlopCounterMode's formulas; itself it hooks into modules, which a gradient of a gradient
+    does not allow.)
+    """
+
+    flops = values = 0
+    one_piece = False  # met oneDNN's LSTM, which has no formula; without oneDNN it is products
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         result = func(*args, **(kwargs or {}))
-        if getattr(func, "overloadpacket", None) in flop_registry:
+        self.one_piece |= func.overloadpacket is torch.ops.aten.mkldnn_rnn_layer
+        formula = flop_registry.get(func.overloadpacket)
+        if formula is not None:
+            self.flops += formula(*args, **(kwargs or {}), out_val=result)
             tensors = [t for t in tree_leaves((args, result)) if isinstance(t, Tensor)]
             self.values += sum(t.numel() for t in tensors)
         return result
@@ -109,14 +126,15 @@ def needs(step: StepOf, parameters: int) -> Needs:
     Args:
         parameters: how many numbers are trained in it.
     """
-    # oneDNN's one-piece LSTM has no count; without it PyTorch calls ordinary matrix products.
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # it speaks of TF32 on Intel GPUs
-        with torch.backends.mkldnn.flags(enabled=False):
-            step(0, False)
-            with FlopCounterMode(display=False) as counter, _Operands() as operands:
-                step(1, False)
-    return Needs(counter.get_total_flops(), operands.values, parameters)
+    step(0, False)
+    with _Counter() as counter:
+        step(1, False)
+    if counter.one_piece:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # it speaks of TF32 on Intel GPUs
+            with torch.backends.mkldnn.flags(enabled=False), _Counter() as counter:
+                step(2, False)
+    return Needs(counter.flops, counter.values, parameters)
 
 
 def distance(need: Needs, roof: Roof, seconds: float | None = None) -> dict[str, Any]:
@@ -130,7 +148,7 @@ def distance(need: Needs, roof: Roof, seconds: float | None = None) -> dict[str,
     Args:
         seconds: a measured step's; `distance` is how many floors of the faster precision it is.
     """
-    found: dict[str, Any] = asdict(need)
+    found: dict[str, Any] = {}
     for name, rate, width in (
         ("float32", roof.float32_flops, 4),
         ("bfloat16", roof.bfloat16_flops, 2),

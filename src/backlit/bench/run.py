@@ -13,15 +13,17 @@ from typing import Any
 import torch
 
 from backlit.bench.interleaved import FULL, Plan, Say, measure
-from backlit.bench.roof import roof_of
+from backlit.bench.roof import Needs, Roof, distance, higher, measure_roof_with
 from backlit.bench.rows import ROWS, find_row
+from backlit.bench.ways import OURS, WAYS
 
 
 def run_rows(
     names: Sequence[str] = (),
     plan: Plan = FULL,
     say: Say = lambda text: None,
-    after: Callable[[dict[str, Any]], None] = lambda found: None,
+    after: Callable[[dict[str, Any]], Any] = lambda found: None,
+    before: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Measures rows.
 
@@ -30,17 +32,33 @@ def run_rows(
         plan: how thoroughly.
         say: told what is being done, a line each.
         after: given all that was found so far, after each row.
-    Returns: machine, pairs, roofs (by number of threads) and rows, see `measure`.
+        before: what an earlier run found; its other rows are kept if it is of this machine.
+    Returns: machine, ways (name to what it is), roofs (by number of threads) and rows, see
+        `measure` and `distance`.
     Raises: RecipeError for a name that is no row, before anything is measured.
     """
     names = names or list(ROWS)
     threads = {name: find_row(name).threads or torch.get_num_threads() for name in names}
-    found: dict[str, Any] = {"machine": machine(), "pairs": plan.pairs, "roofs": {}, "rows": {}}
+    kept = before if before and before.get("machine") == machine() else {"roofs": {}, "rows": {}}
+    roofs = {int(n): Roof(**roof) for n, roof in kept["roofs"].items()}
+    rows: dict[str, Any] = dict(kept["rows"])
+    found: dict[str, Any] = {}
     for name in names:
-        if str(threads[name]) not in found["roofs"]:
-            say(f"the machine's rates with {threads[name]} thread(s)")
-            found["roofs"][str(threads[name])] = asdict(roof_of(threads[name]))
-        found["rows"][name] = measure(name, plan, roof_of(threads[name]), say)
+        n = threads[name]
+        say(f"{name}: the machine's rates")
+        # Before each row anew: a single moment may be a busy one.
+        roof = measure_roof_with(n)
+        roofs[n] = higher(roofs[n], roof) if n in roofs else roof
+        rows[name] = measure(name, plan, say)
+        for row in rows.values():
+            ours = row["ways"].get(OURS, {}).get("median_s")
+            row["roof"] = distance(Needs(**row["needs"]), roofs[row["threads"]], ours)
+        found = {
+            "machine": machine(),
+            "ways": {way.name: way.about for way in WAYS.values()},
+            "roofs": {str(n): asdict(roofs[n]) for n in sorted(roofs)},
+            "rows": {name: rows[name] for name in [*ROWS, *rows] if name in rows},
+        }
         after(found)
     return found
 

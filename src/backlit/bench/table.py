@@ -22,7 +22,8 @@ def table(found: Found) -> str:
 
 def _block(name: str, row: Found) -> str:
     head = f"{'':20} {'step':>9} {'samples/s':>10} {'Backlit is':>20} {'peak':>9} {'compile':>14}"
-    lines = [f"{name}: {row['about']}, batch {row['batch']}", head + f" {'Δ loss':>8}"]
+    title = f"{name}: {row['about']}, batch {row['batch']}, {row['pairs']} pairs"
+    lines = [title, head + f" {'Δ loss':>8}"]
     for way, figures in row["ways"].items():
         if figures.get("missing"):
             lines.append(f"{way:20} -- {figures['missing']}")
@@ -37,17 +38,17 @@ def _block(name: str, row: Found) -> str:
             f"{figures['loss_difference_max']:8.1e}",
         ]
         lines.append(" ".join(cells))
-    return "\n".join([*lines, roof_text(row["roof"])])
+    return "\n".join([*lines, roof_text(row["needs"], row["roof"])])
 
 
-def roof_text(roof: Found) -> str:
+def roof_text(needs: Found, roof: Found) -> str:
     """A sentence: what the step needs, the floor, the distance to it."""
     floors = ", ".join(
         f"{time_text(roof[p]['floor_s'])} in {p} ({roof[p]['bound']})"
         for p in ("float32", "bfloat16")
     )
     text = (
-        f"{roof['flops'] / 1e9:.3g} GFLOP, {roof['float32']['bytes'] / 1e6:.3g} MB in float32; "
+        f"{needs['flops'] / 1e9:.3g} GFLOP, {roof['float32']['bytes'] / 1e6:.3g} MB in float32; "
         f"floor {floors}"
     )
     if "distance" in roof:
