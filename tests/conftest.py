@@ -1,12 +1,22 @@
-"""One thread for every test (they are small, and threads only wait for each other); tallies."""
+"""One thread for every test (they are small, and threads only wait for each other); a cache folder
+of the tests' own; tallies."""
 
 from __future__ import annotations
+
+import atexit
+import os
+import shutil
+import tempfile
 
 import torch
 
 from tests.tally import TALLY, count
 
 torch.set_num_threads(1)
+
+if "PYTEST_XDIST_WORKER" not in os.environ:  # workers share the folder of the process that began
+    os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp(prefix="backlit-tests-")
+    atexit.register(shutil.rmtree, os.environ["XDG_CACHE_HOME"], ignore_errors=True)
 
 
 def pytest_sessionfinish(session) -> None:

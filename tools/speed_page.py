@@ -102,7 +102,7 @@ def _summary(found: dict[str, Any]) -> str:
 def _losing(found: dict[str, Any]) -> str:
     lost = losses_of(found)
     if not lost:
-        return "## Where Backlit loses\n\nIn no row that was measured, against none of the alternatives."
+        return "## Where Backlit loses\n\nIn no row that was measured."
     lines = [
         f"- **{name}** against {way}: {r['ratio']:.2f}x [{r['low']:.2f}, {r['high']:.2f}]"
         + ("" if r["high"] < 1 else ", too close to call")

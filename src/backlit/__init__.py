@@ -21,15 +21,42 @@ from backlit.errors import BacklitError
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from backlit import cli, data, gan, gates, graph, losses, lower, nets, step, train
+    from backlit import (
+        bench,
+        cli,
+        data,
+        gan,
+        gates,
+        graph,
+        losses,
+        lower,
+        nets,
+        step,
+        supervised,
+        train,
+    )
     from backlit.gan import R1, R2, Game, GradientPenalty, adversarial_loss
     from backlit.gates import Gate, gate
     from backlit.graph import Graph, capture, check, hvp
     from backlit.losses import loss
     from backlit.nets import four_equations, network
-    from backlit.step import Optimiser
+    from backlit.step import Optimiser, schedule
+    from backlit.supervised import Samples, Supervised
 
-_ROOMS = ("cli", "data", "gan", "gates", "graph", "losses", "lower", "nets", "step", "train")
+_ROOMS = (
+    "bench",
+    "cli",
+    "data",
+    "gan",
+    "gates",
+    "graph",
+    "losses",
+    "lower",
+    "nets",
+    "step",
+    "supervised",
+    "train",
+)
 _HOME = {
     "Gate": "gates",
     "gate": "gates",
@@ -46,6 +73,9 @@ _HOME = {
     "adversarial_loss": "gan",
     "loss": "losses",
     "network": "nets",
+    "Samples": "supervised",
+    "Supervised": "supervised",
+    "schedule": "step",
 }
 
 
@@ -70,8 +100,11 @@ __all__ = [
     "GradientPenalty",
     "Graph",
     "Optimiser",
+    "Samples",
+    "Supervised",
     "__version__",
     "adversarial_loss",
+    "bench",
     "capture",
     "check",
     "cli",
@@ -87,6 +120,8 @@ __all__ = [
     "lower",
     "nets",
     "network",
+    "schedule",
     "step",
+    "supervised",
     "train",
 ]
