@@ -50,15 +50,27 @@ def test_the_readme_checks_a_network(capsys):
     assert len(found["gradients"]) > len(found["loss"])
 
 
+def test_the_readme_trains_on_targets(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    code = next(block for block in blocks("README.md") if "bl.Supervised" in block)
+    assert "steps=600, run" in code
+    found: dict = {}
+    exec(code.replace("steps=600, run", 'steps=100, mode="plain", run'), found)
+    assert (tmp_path / "runs/digits/scores.json").is_file()
+
+
 def test_the_ten_lines_are_ten():
     code = next(block for block in blocks("README.md") if "my_pictures" in block)
     statements = [line for line in code.splitlines() if line and not line.startswith(" ")]
     assert len(statements) <= 10
 
 
-@pytest.mark.parametrize("command", ["train", "sample", "look", "check", "recipes"])
+@pytest.mark.parametrize(
+    "command", ["train", "sample", "look", "check", "data", "bench", "recipes"]
+)
 def test_every_command_stands_in_the_readme(command):
-    assert command in {c.name or c.callback.__name__ for c in app.registered_commands}
+    groups = {group.name for group in app.registered_groups}
+    assert command in groups | {c.name or c.callback.__name__ for c in app.registered_commands}
     assert f"backlit {command}" in (ROOT / "README.md").read_text()
 
 

@@ -16,6 +16,7 @@ from backlit.bench.interleaved import FULL, Plan, Say, measure
 from backlit.bench.roof import Needs, Roof, distance, higher, measure_roof_with
 from backlit.bench.rows import ROWS, find_row
 from backlit.bench.ways import OURS, WAYS
+from backlit.lower import processor
 
 
 def run_rows(
@@ -70,7 +71,7 @@ def machine() -> dict[str, Any]:
         "amx": torch.cpu._is_amx_tile_supported(),
     }
     return {
-        "processor": _processor(),
+        "processor": processor(),
         "cores": os.cpu_count(),
         "threads": torch.get_num_threads(),
         **capability,
@@ -78,16 +79,6 @@ def machine() -> dict[str, Any]:
         "python": platform.python_version(),
         "torch": torch.__version__,
     }
-
-
-def _processor() -> str:
-    try:
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
-            if line.startswith("model name"):
-                return " ".join(line.partition(":")[2].split())
-    except OSError:
-        pass
-    return platform.processor() or platform.machine()
 
 
 def write_json(path: Path, found: Mapping[str, Any]) -> None:

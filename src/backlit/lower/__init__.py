@@ -12,6 +12,7 @@ from backlit.lower.compiler import compile_graph, compiler_available
 from backlit.lower.flops import flops
 from backlit.lower.kernel_file import KernelFileWarning, kernel_file
 from backlit.lower.kernel_table import kernel_table
+from backlit.lower.machine import processor
 from backlit.lower.passes import apply_passes
 from backlit.lower.precision import fast_bfloat16, lower_precision
 from backlit.lower.prepare import PRECISIONS, prepare_graph
@@ -33,4 +34,5 @@ __all__ = [
     "lower_gates",
     "lower_precision",
     "prepare_graph",
+    "processor",
 ]

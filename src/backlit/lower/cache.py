@@ -26,6 +26,8 @@ import torch
 from torch import Tensor
 from torch.fx import GraphModule
 
+from backlit.folders import cache_folder
+
 Compiled = Callable[[list[Tensor]], Any]
 Say = Callable[[str], None]
 
@@ -35,9 +37,8 @@ _MANIFEST, _CODE = "manifest.json", "step.py"
 
 
 def folder() -> Path:
-    """Where entries are: ``$XDG_CACHE_HOME/backlit/compiled``, by default under ``~/.cache``."""
-    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(home) / "backlit" / "compiled"
+    """Where entries are."""
+    return cache_folder() / "compiled"
 
 
 def key_of(gm: GraphModule, inputs: Sequence[Tensor], settings: Mapping[str, Any]) -> str | None:

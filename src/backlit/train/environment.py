@@ -10,6 +10,7 @@ import numpy
 import torch
 
 import backlit
+from backlit.lower import processor
 
 
 def environment(mode: str) -> dict[str, Any]:
@@ -24,7 +25,7 @@ def environment(mode: str) -> dict[str, Any]:
         "numpy": numpy.__version__,
         "python": platform.python_version(),
         "system": f"{platform.system()} {platform.machine()}",
-        "processor": _processor(),
+        "processor": processor(),
         "cpu_capability": torch.backends.cpu.get_cpu_capability(),
         "threads": torch.get_num_threads(),
         "mode": mode,
@@ -46,19 +47,6 @@ def differences(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
         for name in sorted(before.keys() | now.keys())
         if before.get(name) != now.get(name)
     ]
-
-
-def _processor() -> str:
-    # oneDNN and MKL choose kernels by the exact processor, which platform.processor() hides on
-    # Linux.
-    try:
-        with open("/proc/cpuinfo", encoding="utf-8") as file:
-            for line in file:
-                if line.startswith("model name"):
-                    return line.partition(":")[2].strip()
-    except OSError:
-        pass
-    return platform.processor() or "unknown"
 
 
 def _compiler() -> str:
