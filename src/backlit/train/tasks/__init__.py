@@ -12,12 +12,14 @@ from typing import Any
 from backlit.data import NAMED, kind_of
 from backlit.errors import RecipeError
 from backlit.registry import build
+from backlit.train.tasks.emoji import emoji
 from backlit.train.tasks.files import fashion_mnist, idx, mnist, pictures, table
 from backlit.train.tasks.task import Show, Task, decided, from_labelled
 from backlit.train.tasks.textbook import digits, wine
 
 SOURCES: dict[str, Callable[..., Task]] = {
     "digits": digits,
+    "emoji": emoji,
     "fashion-mnist": fashion_mnist,
     "idx": idx,
     "mnist": mnist,
