@@ -12,6 +12,7 @@ from backlit.lower.compiler import compile_graph, compiler_available
 from backlit.lower.flops import flops
 from backlit.lower.kernel_file import KernelFileWarning, kernel_file
 from backlit.lower.kernel_table import kernel_table
+from backlit.lower.low_share import low_share
 from backlit.lower.machine import processor
 from backlit.lower.passes import apply_passes
 from backlit.lower.precision import fast_bfloat16, lower_precision
@@ -31,6 +32,7 @@ __all__ = [
     "flops",
     "kernel_file",
     "kernel_table",
+    "low_share",
     "lower_gates",
     "lower_precision",
     "prepare_graph",

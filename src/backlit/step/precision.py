@@ -9,12 +9,9 @@ from torch import nn
 from torch.fx import GraphModule
 
 from backlit.errors import RecipeError
-from backlit.lower import PRECISIONS, fast_bfloat16, flops
+from backlit.lower import PRECISIONS, fast_bfloat16, low_share
 
 AUTO = "auto"
-# Below this a step's time is that of calls and copies; casts would only add to them. Measured
-# compiled on one core with AVX512-BF16.
-WORTH_FLOPS = 200_000_000
 
 
 def settle_precision(
@@ -25,8 +22,9 @@ def settle_precision(
 ) -> str | None:
     """The precision for a step: what was asked, ``"auto"`` decided.
 
-    Auto is bfloat16 where the networks are float32, the device has fast bfloat16, the costly
-    gates of one graph do at least 0.2 GFLOP, and the mode is not watched; else the networks' own.
+    Auto is bfloat16 where the networks are float32, the device has fast bfloat16, most of a
+    graph's operations are in gates that gain from it, and the mode is not watched; else the
+    networks' own.
 
     Args:
         asked: one of `backlit.lower.PRECISIONS`, ``"auto"``, or None for the networks' own.
@@ -71,4 +69,4 @@ def _pays(networks: Mapping[str, nn.Module], graphs: Iterable[GraphModule]) -> b
     devices = {p.device for net in networks.values() for p in net.parameters()}
     if not all(fast_bfloat16(device) for device in devices):
         return False
-    return any(sum(map(flops, gm.graph.nodes)) >= WORTH_FLOPS for gm in graphs)
+    return any(low_share(gm) > 0.5 for gm in graphs)
