@@ -46,16 +46,20 @@ class FakeGame:
             "count": torch.tensor(0),
         }
         self.prepared: list[str] = []
+        self.chosen: dict[str, Any] = {}
         self._bad = (bad_step, bad_name)
         self._can_compile = can_compile
 
-    def prepare(self, batch: Tensor, mode: str, progress: Any = None) -> str:
+    def prepare(
+        self, batch: Tensor, mode: str, progress: Any = None, precision: str | None = None
+    ) -> str:
         assert batch.dtype == torch.uint8
         if progress is not None:
             progress("capturing")
             progress("compiling")
         used = "plain" if mode == "compiled" and not self._can_compile else mode
         self.prepared.append(used)
+        self.chosen = {"precision": "float32" if precision == "auto" else precision}
         return used
 
     def step(self, batch: Tensor, index: int) -> dict[str, Tensor]:

@@ -15,8 +15,15 @@ from backlit.gan.penalties import Penalty
 from backlit.gan.penalties import penalty as penalty_of
 from backlit.gan.player import Player, Tensors
 from backlit.graph import Noise, Point, generator_for
-from backlit.lower import PRECISIONS
-from backlit.step import Optimiser, Step, load_state, trained
+from backlit.step import (
+    AUTO,
+    Optimiser,
+    Step,
+    check_precision,
+    load_state,
+    settle_precision,
+    trained,
+)
 
 Progress = Callable[[str], None]
 
@@ -45,6 +52,9 @@ class Game:
         seed: all noise is a function of (seed, step).
 
     The networks' own parameters are the game's state: they are trained in place.
+
+    Attributes:
+        chosen: what the last `prepare` settled: ``"precision"``.
     """
 
     def __init__(
@@ -97,7 +107,10 @@ class Game:
         self.warmup_d_steps, self.seed = warmup_d_steps, seed
         self.latent_distribution = latent_distribution
         self.latent = self._latent_shape(latent)
-        self.precision = self._precision(precision)
+        self._networks = {"generator": generator, "discriminator": discriminator}
+        check_precision(precision, self._networks)
+        self.precision = precision
+        self.chosen: dict[str, Any] = {"precision": precision}
         self.state = self._initial_state()
         self.rates = {
             "lr_d": torch.tensor(self.rules.optimiser_d.lr, dtype=torch.float64),
@@ -118,23 +131,6 @@ class Game:
             f"latent: expected the length of the noise {type(self.generator).__name__} takes, "
             "e.g. Game(..., latent=128), got none"
         )
-
-    def _precision(self, precision: str | None) -> str | None:
-        if precision is None:
-            return None
-        if precision not in PRECISIONS:
-            raise RecipeError(
-                f"precision: expected one of {', '.join(PRECISIONS)}, got '{precision}'"
-            )
-        needed = torch.float64 if precision == "float64" else torch.float32
-        for role, network in (("generator", self.generator), ("discriminator", self.discriminator)):
-            for name, parameter in network.named_parameters():
-                if parameter.is_floating_point() and parameter.dtype != needed:
-                    raise RecipeError(
-                        f"precision '{precision}': expected {needed} networks, got "
-                        f"{parameter.dtype} for {role}.{name}; convert it with .to({needed})"
-                    )
-        return precision
 
     def _initial_state(self) -> Tensors:
         state = {
@@ -168,16 +164,26 @@ class Game:
         like = self._like
         return Noise(self.latent_distribution, (n, *self.latent), like.dtype, str(like.device))
 
-    def prepare(self, batch: Tensor, mode: str = "plain", progress: Progress | None = None) -> str:
+    def prepare(
+        self,
+        batch: Tensor,
+        mode: str = "plain",
+        progress: Progress | None = None,
+        precision: str | None = None,
+    ) -> str:
         """Captures both networks and assembles the step for this batch's shape.
 
         Args:
             batch: one iteration's pictures, uint8 or float (d_steps · m, ...).
             mode: ``"plain"``, ``"compiled"`` or ``"watched"``.
             progress: told what is being done, a line each.
+            precision: one of ``PRECISIONS``, or ``"auto"``, see `backlit.step.settle_precision`;
+                what the game was made with comes before "auto". None, the default: the game's.
         Returns: the mode really used: compiled becomes plain where no C++ compiler is found.
+            `chosen` tells the rest.
         Raises: CaptureError, GateError, ParityError; BacklitError for a batch that cannot be
-            split into d_steps parts or that the discriminator does not take.
+            split into d_steps parts or that the discriminator does not take; RecipeError for a
+            precision that is not that of the networks.
         """
         say = progress or (lambda text: None)
         variants = self._variants()
@@ -188,14 +194,19 @@ class Game:
             self.steps, self._shape = {}, key
         for group in (*self._trained_g, *self._trained_d):
             group.check_home()
-        used = mode
         for variant in variants:
             if variant not in self.steps:
                 say(f"assembling the step ({_name(variant)})")
                 self.steps[variant] = self._assemble(batch, variant)
+        asked = self.precision if precision in (None, AUTO) and self.precision else precision
+        graphs = [step.gm for step in self.steps.values()]
+        settled = settle_precision(asked, self._networks, graphs, mode)
+        self.chosen = {"precision": settled}
+        used = mode
+        for variant in variants:
             if mode == "compiled":
                 say(f"compiling {len(self.steps[variant].gates):,} gates ({_name(variant)})")
-            used = self.steps[variant].prepare(mode, {"real": batch}, self.precision, say)
+            used = self.steps[variant].prepare(mode, {"real": batch}, settled, say)
         return used
 
     def _build_players(self, batch: Tensor) -> None:

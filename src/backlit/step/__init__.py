@@ -4,6 +4,7 @@ from backlit.step.clip import clip_by_norm
 from backlit.step.flat import Trained, trained
 from backlit.step.optimiser import Optimiser
 from backlit.step.paths import OPTIMISER_CHOICE, SURFACES, Surface, optimiser_paths, surface
+from backlit.step.precision import AUTO, check_precision, settle_precision
 from backlit.step.schedule import (
     SCHEDULES,
     Constant,
@@ -19,6 +20,7 @@ from backlit.step.state import load_state
 from backlit.step.step import HANDED_ON, MODES, Step
 
 __all__ = [
+    "AUTO",
     "HANDED_ON",
     "MODES",
     "OPTIMISER_CHOICE",
@@ -35,10 +37,12 @@ __all__ = [
     "Surface",
     "Trained",
     "WarmUp",
+    "check_precision",
     "clip_by_norm",
     "load_state",
     "optimiser_paths",
     "schedule",
+    "settle_precision",
     "surface",
     "trained",
 ]

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from backlit.errors import BacklitError, RecipeError
 from backlit.graph import Point
-from backlit.step import Optimiser, Step, load_state
+from backlit.step import Optimiser, Step, load_state, settle_precision
 from backlit.supervised.augment import Augmentation, augmentations
 from backlit.supervised.captured import ROLE, Tensors
 from backlit.supervised.objective import Objective
@@ -44,6 +44,9 @@ class Supervised:
     Raises: RecipeError for an argument that is not allowed.
 
     The network's own parameters are the state: they are trained in place.
+
+    Attributes:
+        chosen: what the last `prepare` settled: ``"precision"``.
     """
 
     def __init__(
@@ -80,6 +83,7 @@ class Supervised:
             weights = [n for n in self.trainable if self.state[n].dim() > 1]
             self.state |= {f"mask/{n}": torch.ones_like(self.state[n].detach()) for n in weights}
         self.rates = {"lr": torch.tensor(self.rules.optimiser.lr, dtype=torch.float64)}
+        self.chosen: dict[str, Any] = {"precision": None}
         self.steps: dict[Any, Step] = {}
         self._updates: dict[Any, Update] = {}
 
@@ -96,15 +100,25 @@ class Supervised:
                 state[f"optimiser/{name}/{slot}"] = t
         return state, trainable
 
-    def prepare(self, batch: Batch, mode: str = "plain", progress: Progress | None = None) -> str:
+    def prepare(
+        self,
+        batch: Batch,
+        mode: str = "plain",
+        progress: Progress | None = None,
+        precision: str | None = None,
+    ) -> str:
         """Captures the network and assembles the step for this batch's shapes.
 
         Args:
             batch: (x, y), or a table with "x", "y" and the network's further inputs by name.
             mode: ``"plain"``, ``"compiled"`` or ``"watched"``.
             progress: told what is being done, a line each.
+            precision: one of `backlit.lower.PRECISIONS`, or ``"auto"``, see
+                `backlit.step.settle_precision`. None, the default: the network's own.
         Returns: the mode really used: compiled becomes plain where no C++ compiler is found.
-        Raises: CaptureError, GateError, ParityError; BacklitError for a batch without x and y.
+            `chosen` tells the rest.
+        Raises: CaptureError, GateError, ParityError; BacklitError for a batch without x and y;
+            RecipeError for a precision that is not the network's.
 
         Steps of other shapes prepared before stay ready.
         """
@@ -117,9 +131,11 @@ class Supervised:
             say("assembling the step")
             self.steps[key] = Step(update, self.state, tensors, update.noise, self.rates)
             self._updates[key] = update
+        settled = settle_precision(precision, {ROLE: self.network}, [self.steps[key].gm], mode)
+        self.chosen = {"precision": settled}
         if mode == "compiled":
             say(f"compiling {len(self.steps[key].gates):,} gates")
-        return self.steps[key].prepare(mode, tensors)
+        return self.steps[key].prepare(mode, tensors, settled, say)
 
     def _prepared(self, batch: Batch) -> tuple[Any, Tensors]:
         """The key of the step for this batch, and the batch in that step's memory layout."""

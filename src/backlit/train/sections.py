@@ -151,6 +151,8 @@ class Train(Section):
         sample_every: steps between grids of pictures; 0 for none but the final one.
         pictures: pictures in a grid.
         mode: how a step runs; "auto" compiles where a C++ compiler is found.
+        precision: of the step; the parameters keep theirs. "auto" is bfloat16 for large float32
+            networks where the machine has fast bfloat16, else the networks' own.
         threads: CPU threads; 0 takes torch's own choice.
         best: metric whose lowest mean marks the best checkpoint; "" for none.
     """
@@ -162,6 +164,7 @@ class Train(Section):
     sample_every: NonNegativeInt = 500
     pictures: PositiveInt = 64
     mode: Literal["auto", "compiled", "plain", "watched"] = "auto"
+    precision: Literal["auto", "float32", "bfloat16", "float64"] = "auto"
     threads: NonNegativeInt = 0
     best: str = ""
 
@@ -188,12 +191,21 @@ class Fit(Section):
 
 FREE = frozenset(
     f"train.{key}"
-    for key in ("steps", "save_every", "sample_every", "pictures", "mode", "threads", "best")
+    for key in (
+        "steps",
+        "save_every",
+        "sample_every",
+        "pictures",
+        "mode",
+        "precision",
+        "threads",
+        "best",
+    )
 ) | {"about", "data.path", "fit.patience"}
 """Keys that may differ when a run goes on: they do not change what has been computed.
 
-The data behind data.path are compared by content instead; mode and threads are taken from the
-run's own record.
+The data behind data.path are compared by content instead; mode, precision and threads are taken
+from the run's own record.
 """
 
 

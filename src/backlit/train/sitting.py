@@ -12,6 +12,7 @@ from backlit.data import batch_indices
 from backlit.errors import DivergenceError, RecipeError, RunError
 from backlit.supervised import Samples
 from backlit.train import faults
+from backlit.train.choices import told, wanted
 from backlit.train.course import Course
 from backlit.train.divergence import find_gate, nonfinite_metric, nonfinite_tensor, snapshot
 from backlit.train.environment import differences, environment
@@ -136,30 +137,25 @@ class Sitting:
         return checkpoint.facts["environment"]
 
     def _prepare(self, recorded: dict[str, Any]) -> None:
-        """Set threads and mode, the recorded ones first, and say what is not as it was."""
-        settings = self._settings
-        threads = recorded.get("threads", settings.threads)
-        if threads:
-            torch.set_num_threads(threads)
-        asked = "compiled" if settings.mode == "auto" else settings.mode
-        mode = recorded.get("mode", asked)
-        for name, wish in (("threads", settings.threads), ("mode", settings.mode)):
-            if recorded and wish not in (0, "auto", recorded[name]):
-                self._say(
-                    "kept",
-                    f"{name} stays {recorded[name]} as this run began, not {wish}: it could "
-                    "change the result's last bits; a new run takes the new value",
-                )
+        """Make the choices, the recorded ones first, and say what is not as it was."""
+        wishes, refused = wanted(self._settings, recorded)
+        for text in refused:
+            self._say("kept", text)
+        if wishes["threads"]:
+            torch.set_num_threads(wishes["threads"])
+        mode = "compiled" if wishes["mode"] == "auto" else wishes["mode"]
         with self._report.task("preparing the step") as task:
             used = self._game.prepare(
                 self._batch(self.step),
                 mode,
                 lambda what: task.update(0, None, what),
+                precision=wishes["precision"],
             )
-        self._environment = environment(used)
+        self._environment = environment(used, self._game.chosen)
         if not recorded:
             note = " (compiling is not possible here)" if used != mode == "compiled" else ""
-            self._say("begun", f"training in {self._folder.path}, {used} mode{note}")
+            choices = told(self._environment)
+            self._say("begun", f"training in {self._folder.path}, {choices}{note}")
             return
         self._say("resumed", f"going on in {self._folder.path} from step {self.step:,}")
         changed = differences(recorded, self._environment)

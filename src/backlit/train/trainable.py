@@ -17,21 +17,30 @@ class Trainable(Protocol):
     Attributes:
         state: flat name -> tensor; everything that decides the future (parameters, buffers,
             optimiser state, moving averages). `step` may write into the tensors in place.
+        chosen: what the last `prepare` settled beside the mode, JSON-able: "precision".
     """
 
     state: dict[str, Tensor]
+    chosen: dict[str, Any]
 
     @property
     def description(self) -> dict[str, Any]:
         """Networks, loss, optimisers, shapes as JSON-able values: the run's identity."""
         ...
 
-    def prepare(self, batch: Any, mode: str, progress: Progress | None = None) -> str:
+    def prepare(
+        self,
+        batch: Any,
+        mode: str,
+        progress: Progress | None = None,
+        precision: str | None = None,
+    ) -> str:
         """Capture and compile for this batch shape; return the mode really used.
 
         Args:
             batch: what the data set gives: (N, C, H, W) uint8, or tensors by name.
             mode: "plain", "compiled" or "watched"; "compiled" may fall back to "plain".
+            precision: "float32", "bfloat16", "float64" or "auto"; None for the networks' own.
         """
         ...
 
