@@ -13,18 +13,20 @@ from backlit.gan.iteration import Iteration, Rules
 from backlit.gan.losses import AdversarialLoss, adversarial_loss
 from backlit.gan.penalties import Penalty
 from backlit.gan.penalties import penalty as penalty_of
-from backlit.gan.player import Player, Tensors
 from backlit.graph import Noise, Point, generator_for
 from backlit.step import (
     AUTO,
+    Captured,
     Optimiser,
     Step,
     check_precision,
     load_state,
     settle_precision,
+    state_and_wires,
     trained,
 )
 
+Tensors = dict[str, Tensor]
 Progress = Callable[[str], None]
 
 
@@ -118,7 +120,7 @@ class Game:
         }
         self.steps: dict[tuple[bool, bool], Step] = {}
         self._shape: tuple[Any, ...] | None = None
-        self._players: tuple[Player, Player] | None = None
+        self._players: tuple[Captured, Captured] | None = None
 
     def _latent_shape(self, latent: int | tuple[int, ...] | None) -> tuple[int, ...]:
         if latent is None:
@@ -134,8 +136,8 @@ class Game:
 
     def _initial_state(self) -> Tensors:
         state = {
-            **Player.tensors("generator", self.generator),
-            **Player.tensors("discriminator", self.discriminator),
+            **Captured.tensors("generator", self.generator),
+            **Captured.tensors("discriminator", self.discriminator),
         }
         devices = {str(t.device) for t in state.values()}
         if len(devices) > 1:
@@ -145,13 +147,9 @@ class Game:
         self._trained_d = trained("discriminator", self.discriminator, self.rules.optimiser_d)
         groups = (*self._trained_g, *self._trained_d)
         if ema:
-            for name, tensor in Player.tensors("ema", self.generator).items():
+            for name, tensor in Captured.tensors("ema", self.generator).items():
                 state[name] = tensor.detach().clone()
-        for group in groups:
-            state |= group.state
-        inside = {name for group in groups for name in group.state}
-        rest = {name: t for name, t in state.items() if name not in inside}
-        self._wires = {name: t for group in groups for name, t in group.wires.items()} | rest
+        state, self._wires = state_and_wires(state, groups)
         return state
 
     @property
@@ -234,8 +232,8 @@ class Game:
                 f"got {tuple(made.shape[1:])}"
             )
         self._players = (
-            Player("generator", self.generator, z),
-            Player("discriminator", self.discriminator, made),
+            Captured("generator", self.generator, {"z": z}),
+            Captured("discriminator", self.discriminator, {"x": made}),
         )
 
     def _variants(self) -> list[tuple[bool, bool]]:

@@ -1,7 +1,8 @@
 """One whole training step as a graph: assembled, then run watched, plain or compiled."""
 
+from backlit.step.captured import Captured
 from backlit.step.clip import clip_by_norm
-from backlit.step.flat import Trained, trained
+from backlit.step.flat import Trained, state_and_wires, trained
 from backlit.step.optimiser import Optimiser
 from backlit.step.paths import OPTIMISER_CHOICE, SURFACES, Surface, optimiser_paths, surface
 from backlit.step.precision import AUTO, check_precision, settle_precision
@@ -26,6 +27,7 @@ __all__ = [
     "OPTIMISER_CHOICE",
     "SCHEDULES",
     "SURFACES",
+    "Captured",
     "Constant",
     "Cosine",
     "Exponential",
@@ -43,6 +45,7 @@ __all__ = [
     "optimiser_paths",
     "schedule",
     "settle_precision",
+    "state_and_wires",
     "surface",
     "trained",
 ]

@@ -10,12 +10,19 @@ from torch import Tensor, nn
 
 from backlit.errors import BacklitError, RecipeError
 from backlit.graph import Point
-from backlit.step import Optimiser, Step, load_state, settle_precision
+from backlit.step import (
+    Captured,
+    Optimiser,
+    Step,
+    load_state,
+    settle_precision,
+    state_and_wires,
+    trained,
+)
 from backlit.supervised.augment import Augmentation, augmentations
-from backlit.supervised.captured import ROLE, Tensors
 from backlit.supervised.objective import Objective
 from backlit.supervised.scores import Scores, classifier_scores
-from backlit.supervised.update import Rules, Update
+from backlit.supervised.update import ROLE, Rules, Tensors, Update
 
 Progress = Callable[[str], None]
 Batch = Mapping[str, Tensor] | tuple[Tensor, Tensor]
@@ -78,27 +85,24 @@ class Supervised:
             clip_norm=clip_norm,
             augment=augmentations(augment),
         )
-        self.state, self.trainable = self._initial_state()
-        if prunable:
-            weights = [n for n in self.trainable if self.state[n].dim() > 1]
-            self.state |= {f"mask/{n}": torch.ones_like(self.state[n].detach()) for n in weights}
+        self.state = self._initial_state(prunable)
         self.rates = {"lr": torch.tensor(self.rules.optimiser.lr, dtype=torch.float64)}
         self.chosen: dict[str, Any] = {"precision": None}
         self.steps: dict[Any, Step] = {}
         self._updates: dict[Any, Update] = {}
 
-    def _initial_state(self) -> tuple[Tensors, list[str]]:
-        found = [*self.network.named_parameters(), *self.network.named_buffers()]
-        state = {f"{ROLE}/{name}": tensor for name, tensor in found}
-        state |= self.rules.objective.tensors()
-        devices = {str(t.device) for t in state.values()}
+    def _initial_state(self, prunable: bool) -> Tensors:
+        objective, optimiser = self.rules.objective, self.rules.optimiser
+        tensors = {**Captured.tensors(ROLE, self.network), **objective.tensors()}
+        devices = {str(t.device) for t in tensors.values()}
         if len(devices) > 1:
             raise RecipeError(f"expected network and loss on one device, got {sorted(devices)}")
-        trainable = [n for n, t in state.items() if isinstance(t, nn.Parameter) and t.requires_grad]
-        for name in trainable:
-            for slot, t in self.rules.optimiser.init(state[name].detach()).items():
-                state[f"optimiser/{name}/{slot}"] = t
-        return state, trainable
+        self._trained = [
+            *trained(ROLE, self.network, optimiser, prunable=prunable),
+            *trained(objective.role, objective.module, optimiser, prunable=prunable),
+        ]
+        state, self._wires = state_and_wires(tensors, self._trained)
+        return state
 
     def prepare(
         self,
@@ -125,11 +129,13 @@ class Supervised:
         say = progress or (lambda text: None)
         tensors = as_batch(batch)
         key = _key(tensors)
+        for group in self._trained:
+            group.check_home()
         if key not in self.steps:
             say("capturing the network")
-            update = Update(self.rules, self.network, tensors, self.state, self.trainable)
+            update = Update(self.rules, self.network, tensors, self.state, self._trained)
             say("assembling the step")
-            self.steps[key] = Step(update, self.state, tensors, update.noise, self.rates)
+            self.steps[key] = Step(update, self._wires, tensors, update.noise, self.rates)
             self._updates[key] = update
         settled = settle_precision(precision, {ROLE: self.network}, [self.steps[key].gm], mode)
         self.chosen = {"precision": settled}

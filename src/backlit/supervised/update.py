@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,10 +11,12 @@ from torch import Tensor, nn
 from backlit.graph import Noise, Point, stamp
 from backlit.graph.function import Function
 from backlit.graph.noise import generator_for
-from backlit.step import Optimiser, clip_by_norm
+from backlit.step import HANDED_ON, Captured, Optimiser, Trained, clip_by_norm
 from backlit.supervised.augment import Augment, Augmentation
-from backlit.supervised.captured import ROLE, Captured, Tensors
 from backlit.supervised.objective import Objective, penalty
+
+Tensors = dict[str, Tensor]
+ROLE = "network"
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,7 @@ class Update:
         module: the network.
         batch: example tensors: the inputs, then the targets "y".
         state: the live tensors.
-        trainable: names of the state's tensors that are updated.
+        trained: what is updated, in its vectors.
     """
 
     def __init__(
@@ -46,19 +48,21 @@ class Update:
         module: nn.Module,
         batch: Tensors,
         state: Tensors,
-        trainable: list[str],
+        trained: Sequence[Trained],
     ):
-        self.rules, self.trainable = rules, trainable
+        self.rules, self.trained = rules, trained
+        self.trainable = [name for group in trained for name in group.names]
         like = next((t for t in module.parameters() if t.is_floating_point()), None)
         self.dtype = batch["x"].dtype if like is None else like.dtype
         batch = self._scaled(batch)
-        self.network = Captured(module, {n: t for n, t in batch.items() if n != "y"})
+        self.inputs = [name for name in batch if name != "y"]
+        self.network = Captured(ROLE, module, {name: batch[name] for name in self.inputs})
         self.augment = Augment(rules.augment, batch["x"])
-        self.noise: dict[str, Noise] = self.augment.noise | self.network.noise
+        self.noise: dict[str, Noise] = self.augment.noise | self.network.noise("forward")
         device = str(batch["x"].device)
         drawn = {n: noise.draw(generator_for(0, 0, 0, device)) for n, noise in self.noise.items()}
-        self._mine = [n for n in state if not n.startswith(("optimiser/", "mask/"))]
-        examples = {n: state[n] for n in self._mine} | batch | drawn
+        mine = {n: t for n, t in state.items() if not n.startswith(("optimiser/", "mask/"))}
+        examples = mine | batch | drawn
         self.loss = Function(self._loss, examples)
 
     def _scaled(self, batch: Tensors) -> Tensors:
@@ -71,12 +75,13 @@ class Update:
     def _loss(self, t: Tensors) -> dict[str, Any]:
         rules = self.rules
         with stamp(phase="forward"):
-            scores, buffers = self.network.run(t)
+            inputs = [t[name] for name in self.inputs]
+            made = self.network.run(t, inputs, t, "forward")
         with stamp(phase="loss"):
-            loss = rules.objective(t, scores, t["y"])
+            loss = rules.objective(t, made.output, t["y"])
             if self.augment.mixes:
                 share, partner = self.augment.mixing(t)
-                other = rules.objective(t, scores, t["y"][partner])
+                other = rules.objective(t, made.output, t["y"][partner])
                 loss = share * loss + (1 - share) * other
             metrics: Tensors = {"loss": loss}
             if rules.l1 or rules.l2:
@@ -84,40 +89,35 @@ class Update:
                 metrics["data_loss"] = loss
                 metrics["loss"] = loss = loss + penalty(weights, rules.l1, rules.l2)
             if rules.objective.classifier:
-                metrics["accuracy"] = rules.objective.accuracy(t, scores.detach(), t["y"])
-        return {"loss": loss, "metrics": metrics, "state": buffers}
+                metrics["accuracy"] = rules.objective.accuracy(t, made.output.detach(), t["y"])
+        return {"loss": loss, "metrics": metrics, "state": made.buffers}
 
     def __call__(
         self, state: Tensors, batch: Tensors, noise: Tensors, rates: Tensors
     ) -> tuple[Tensors, Tensors]:
         """The step: new state (what changed) and metrics."""
         now = dict(state)
+        with stamp(phase=HANDED_ON):
+            for group in self.trained:
+                now |= group.views(now)
         with stamp(phase="data", role="forward"):
             batch = self._scaled(batch)
         if self.augment.chain:
             with stamp(phase="augment", role="forward"):
                 batch = {**batch, "x": self.augment(batch["x"], noise)}
-        result, grads = self.loss.value_and_grad({**state, **batch, **noise}, self.trainable)
+        result, grads = self.loss.value_and_grad({**now, **batch, **noise}, self.trainable)
         now.update(result["state"])
         metrics = dict(result["metrics"])
         with stamp(phase="update", role="update"):
             self._update(now, grads, rates["lr"], metrics)
-        return {name: t for name, t in now.items() if t is not state[name]}, metrics
+        return {name: now[name] for name, t in state.items() if now[name] is not t}, metrics
 
-    def _update(self, now: Tensors, grads: Mapping[str, Tensor], lr: Tensor, seen: Tensors) -> None:
-        rules = self.rules
-        names, steepest = list(grads), list(grads.values())
-        if rules.clip_norm is not None:
-            steepest, seen["grad_norm"] = clip_by_norm(steepest, rules.clip_norm)
-        states = [
-            {slot: now[f"optimiser/{name}/{slot}"] for slot in rules.optimiser.slots}
-            for name in names
-        ]
-        new, slots = rules.optimiser.update([now[name] for name in names], steepest, states, lr)
-        for name, tensor, own in zip(names, new, slots, strict=True):
-            mask = now.get(f"mask/{name}")
-            now[name] = tensor if mask is None else tensor * mask
-            now.update({f"optimiser/{name}/{slot}": t for slot, t in own.items()})
+    def _update(self, now: Tensors, grads: Tensors, lr: Tensor, seen: Tensors) -> None:
+        if self.rules.clip_norm is not None:
+            scaled, seen["grad_norm"] = clip_by_norm(list(grads.values()), self.rules.clip_norm)
+            grads = dict(zip(grads, scaled, strict=True))
+        for group in self.trained:
+            now.update(group.update(now, grads, lr))
 
     def point(self, state: Tensors, batch: Tensors, noise: Tensors) -> Point:
         """The loss as it stands, before any update, for the check."""

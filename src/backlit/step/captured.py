@@ -1,8 +1,10 @@
-"""A player of the game: a captured network whose tensors live in the game's state by name."""
+"""A network in one role of a step, captured; its tensors live in the step's state by name."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -23,18 +25,22 @@ class Outcome:
     grad_input: Tensor | None = None
 
 
-class Player:
-    """A network in one role, captured for one input shape.
+class Captured:
+    """A network in one role, captured in training mode for its inputs' shapes.
 
     Args:
-        role: ``"generator"`` or ``"discriminator"``; the prefix of its names in the state.
-        module: the network, in training mode.
-        example: its input.
+        role: ``"generator"``, ``"network"``, ...; the prefix of its names in the state.
+        module: the network.
+        inputs: an example of each input by name; the first is given by position, the others by
+            the name of their argument.
+    Raises: CaptureError for a network that returns more than one tensor.
     """
 
-    def __init__(self, role: str, module: nn.Module, example: Tensor):
+    def __init__(self, role: str, module: nn.Module, inputs: Mapping[str, Tensor]):
         self.role = role
-        self.graph: Graph = capture(module.train(), example)
+        first, *others = inputs
+        named: dict[str, Any] = {name: inputs[name] for name in others}
+        self.graph: Graph = capture(module.train(), inputs[first], **named)
         for node in self.graph.gm.graph.nodes:
             if node.op == "call_function":
                 origin = origin_of(node)
@@ -69,19 +75,26 @@ class Player:
         }
 
     def run(
-        self, state: Tensors, x: Tensor, noise: Tensors, site: str, slope: bool = False
+        self,
+        state: Tensors,
+        inputs: Sequence[Tensor],
+        noise: Tensors,
+        site: str,
+        slope: bool = False,
     ) -> Outcome:
         """One pass: pure tensor code, meant to be traced.
 
         Args:
-            state: has this player's tensors under ``role/name``.
+            state: has this network's tensors under ``role/name``.
+            inputs: in the order of the examples.
             noise: has what `noise(site)` names.
-            slope: also give the gradient of the summed output with respect to x.
+            slope: also give the gradient of the summed output with respect to the first input.
         """
+        entries = iter(inputs)
         flat = []
         for wire in self.graph.inputs:
             if wire.kind == "input":
-                flat.append(x)
+                flat.append(next(entries))
             elif wire.kind == "noise":
                 flat.append(noise[f"{site}/{wire.name}"])
             elif wire.kind == "constant":
@@ -95,5 +108,5 @@ class Player:
         if slope:
             seed = {self._score: torch.ones_like(outputs[n])}
             grad = backward(self.graph.gm, values, seed, [self._entry]).get(self._entry)
-            grad = torch.zeros_like(x) if grad is None else grad
+            grad = torch.zeros_like(inputs[0]) if grad is None else grad
         return Outcome(outputs[n], dict(zip(names, outputs[:n], strict=True)), grad)
