@@ -4,6 +4,7 @@ from backlit.step.clip import clip_by_norm
 from backlit.step.flat import Trained, trained
 from backlit.step.optimiser import Optimiser
 from backlit.step.paths import OPTIMISER_CHOICE, SURFACES, Surface, optimiser_paths, surface
+from backlit.step.probes import Probe, Readings, add_probes
 from backlit.step.schedule import (
     SCHEDULES,
     Constant,
@@ -29,12 +30,15 @@ __all__ = [
     "Exponential",
     "Optimiser",
     "Plateau",
+    "Probe",
+    "Readings",
     "Schedule",
     "Step",
     "StepDecay",
     "Surface",
     "Trained",
     "WarmUp",
+    "add_probes",
     "clip_by_norm",
     "load_state",
     "optimiser_paths",
