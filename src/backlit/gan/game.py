@@ -18,6 +18,7 @@ from backlit.step import (
     AUTO,
     Captured,
     Optimiser,
+    Readings,
     Step,
     check_precision,
     load_state,
@@ -268,7 +269,8 @@ class Game:
 
     def _assemble(self, batch: Tensor, variant: tuple[bool, bool]) -> Step:
         iteration = self._iteration(batch, variant)
-        return Step(iteration, self._wires, {"real": batch}, iteration.noise, self.rates)
+        parts = {group.wire: group.parts for group in (*self._trained_g, *self._trained_d)}
+        return Step(iteration, self._wires, {"real": batch}, iteration.noise, self.rates, parts)
 
     def operating_point(self, batch: Tensor, index: int = 0) -> list[Point]:
         """Both losses at the present state, for `backlit.check(game, batch)`.
@@ -299,6 +301,26 @@ class Game:
         if self._shape != (batch.shape, batch.dtype, batch.stride()):
             batch = self._as_prepared(batch)
         return self.steps[self._variant(index)].run({"real": batch}, self.seed, index)
+
+    def probe(
+        self, batch: Tensor, index: int, progress: Progress | None = None
+    ) -> tuple[Tensors, Readings]:
+        """Runs iteration `index` as `step` does, and reads the probes in the same pass.
+
+        Args:
+            batch, index: as in `step`.
+            progress: told where the step with probes has to be compiled first, once a variant.
+        Returns: the metrics, and what the probes read: of every layer's output in every phase
+            and of every parameter, see `backlit.step.Probe`.
+        """
+        if self._shape != (batch.shape, batch.dtype, batch.stride()):
+            batch = self._as_prepared(batch)
+        variant = self._variant(index)
+        step = self.steps[variant]
+        if progress is not None and step.mode == "compiled":
+            progress(f"compiling the step with probes ({_name(variant)})")
+        step.prepare_probes({"real": batch}, progress)
+        return step.probe({"real": batch}, self.seed, index)
 
     def prepare_several(self, batches: Tensor, progress: Progress | None = None) -> None:
         """Compiles K iterations into one call for `run`, where the game runs compiled.

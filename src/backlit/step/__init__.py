@@ -6,6 +6,7 @@ from backlit.step.flat import Trained, state_and_wires, trained
 from backlit.step.optimiser import Optimiser
 from backlit.step.paths import OPTIMISER_CHOICE, SURFACES, Surface, optimiser_paths, surface
 from backlit.step.precision import AUTO, check_precision, settle_precision
+from backlit.step.probes import Probe, Readings, add_probes
 from backlit.step.schedule import (
     SCHEDULES,
     Constant,
@@ -33,12 +34,15 @@ __all__ = [
     "Exponential",
     "Optimiser",
     "Plateau",
+    "Probe",
+    "Readings",
     "Schedule",
     "Step",
     "StepDecay",
     "Surface",
     "Trained",
     "WarmUp",
+    "add_probes",
     "check_precision",
     "clip_by_norm",
     "load_state",

@@ -49,6 +49,11 @@ class Layout:
             found[name] = view if back == sorted(back) else view.permute(back)
         return found
 
+    @property
+    def parts(self) -> dict[str, tuple[int, int]]:
+        """Where each tensor lies: (start, length)."""
+        return {name: (start, length) for name, (start, length, *_) in self._places.items()}
+
     def gather(self, tensors: Mapping[str, Tensor]) -> Tensor:
         """A new vector (size,) with the tensors' values."""
         parts = [tensors[name].permute(self._places[name][3]).reshape(-1) for name in self.names]
@@ -136,6 +141,11 @@ class Trained:
                     "found it moved (by module.to or the like): move networks before they go into "
                     "Game(...) or Supervised(...)"
                 )
+
+    @property
+    def parts(self) -> dict[str, tuple[int, int]]:
+        """Where each parameter lies in its vector: (start, length)."""
+        return {f"{self._role}/{name}": part for name, part in self._layout.parts.items()}
 
     def views(self, now: Mapping[str, Tensor]) -> Tensors:
         """The parameters by name, out of the present vector among `now`."""
