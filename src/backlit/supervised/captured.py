@@ -15,6 +15,7 @@ from backlit.graph.noise import Noise
 
 Tensors = dict[str, Tensor]
 ROLE = "network"
+CARRY = "carry"
 
 
 class Captured:
@@ -23,13 +24,14 @@ class Captured:
     Args:
         module: the network.
         inputs: an example of each input by name; the first is given by position, the others by
-            the name of their argument.
+            the name of their argument, that of a carried tensor behind ``carry/``.
     """
 
     def __init__(self, module: nn.Module, inputs: Mapping[str, Tensor]):
         self.names = list(inputs)
         first, *others = self.names
-        named: dict[str, Any] = {name: inputs[name] for name in others}
+        self.carry = [name for name in others if name.startswith(f"{CARRY}/")]
+        named: dict[str, Any] = {name.removeprefix(f"{CARRY}/"): inputs[name] for name in others}
         self.graph: Graph = capture(module.train(), inputs[first], **named)
         for node in self.graph.gm.graph.nodes:
             if node.op == "call_function":
@@ -37,9 +39,10 @@ class Captured:
                 path = f"{ROLE}.{origin.module}" if origin.module else ROLE
                 node.meta["origin"] = replace(origin, module=path)
         outputs = len(output_wires(self.graph.gm)) - len(self.graph.new_buffers)
-        if outputs != 1:
+        if outputs != 1 + len(self.carry):
+            wanted = f"the scores and {len(self.carry)} to carry on" if self.carry else "one tensor"
             raise CaptureError(
-                f"expected a network that returns one tensor, {type(module).__name__} returns "
+                f"expected a network that returns {wanted}, {type(module).__name__} returns "
                 f"{outputs}"
             )
         self.noise: dict[str, Noise] = {
@@ -51,7 +54,7 @@ class Captured:
 
         Args:
             tensors: parameters and buffers under ``network/name``, inputs and noise by name.
-        Returns: the output, and the new buffers under their names in the state.
+        Returns: the output, and the new buffers and carried tensors by their names in the state.
         """
         entries = iter(self.names)
         flat = []
@@ -66,5 +69,5 @@ class Captured:
                 flat.append(tensors[f"{ROLE}/{wire.name}"])
         outputs, _ = forward(self.graph.gm, flat)
         n = len(self.graph.new_buffers)
-        names = [f"{ROLE}/{name}" for name in self.graph.new_buffers]
-        return outputs[n], dict(zip(names, outputs[:n], strict=True))
+        names = [*(f"{ROLE}/{name}" for name in self.graph.new_buffers), *self.carry]
+        return outputs[n], dict(zip(names, outputs[:n] + outputs[n + 1 :], strict=True))

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from backlit.graph import Noise, Point, stamp
@@ -13,8 +14,10 @@ from backlit.graph.function import Function
 from backlit.graph.noise import generator_for
 from backlit.step import Optimiser, clip_by_norm
 from backlit.supervised.augment import Augment, Augmentation
-from backlit.supervised.captured import ROLE, Captured, Tensors
+from backlit.supervised.captured import CARRY, ROLE, Captured, Tensors
 from backlit.supervised.objective import Objective, penalty
+
+RESTART = "restart"
 
 
 @dataclass(frozen=True)
@@ -52,7 +55,10 @@ class Update:
         like = next((t for t in module.parameters() if t.is_floating_point()), None)
         self.dtype = batch["x"].dtype if like is None else like.dtype
         batch = self._scaled(batch)
-        self.network = Captured(module, {n: t for n, t in batch.items() if n != "y"})
+        carry = {n: t for n, t in state.items() if n.startswith(f"{CARRY}/")}
+        self.network = Captured(
+            module, {n: t for n, t in batch.items() if n not in ("y", RESTART)} | carry
+        )
         self.augment = Augment(rules.augment, batch["x"])
         self.noise: dict[str, Noise] = self.augment.noise | self.network.noise
         device = str(batch["x"].device)
@@ -71,7 +77,7 @@ class Update:
     def _loss(self, t: Tensors) -> dict[str, Any]:
         rules = self.rules
         with stamp(phase="forward"):
-            scores, buffers = self.network.run(t)
+            scores, new = self.network.run({**t, **self._carried(t)})
         with stamp(phase="loss"):
             loss = rules.objective(t, scores, t["y"])
             if self.augment.mixes:
@@ -85,7 +91,15 @@ class Update:
                 metrics["loss"] = loss = loss + penalty(weights, rules.l1, rules.l2)
             if rules.objective.classifier:
                 metrics["accuracy"] = rules.objective.accuracy(t, scores.detach(), t["y"])
-        return {"loss": loss, "metrics": metrics, "state": buffers}
+        return {"loss": loss, "metrics": metrics, "state": new}
+
+    def _carried(self, t: Tensors) -> Tensors:
+        """What is carried into this step, zero in the lanes that begin anew."""
+        carry = {name: t[name] for name in self.network.carry}
+        return {
+            name: torch.where(t[RESTART].view(1, -1, *[1] * (old.dim() - 2)), 0.0, old)
+            for name, old in carry.items()
+        }
 
     def __call__(
         self, state: Tensors, batch: Tensors, noise: Tensors, rates: Tensors
