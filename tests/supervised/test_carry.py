@@ -41,16 +41,16 @@ def params(it):
 def compare(kind, layers, mode, tolerance, clip=None):
     """Nine steps, four to the epoch, so that two restarts lie within."""
     theirs, mine = model(kind, layers), model(kind, layers)
-    data = Lanes("noise", tokens(), LANES, LENGTH)
-    assert data.chunks == 4
+    data = Lanes("noise", tokens(), LENGTH)
+    assert data.chunks(LANES) == 4
     it = learner(mine, clip_norm=clip)
-    assert it.prepare(data.at(0), mode) == mode
+    assert it.prepare(data.at(0, LANES), mode) == mode
     optimiser = torch.optim.Adam(theirs.parameters(), lr=0.01)
     x, y = bl.data.lanes(tokens(), LANES, LENGTH)
     for index in range(9):
         if index % 4 == 0:
             state = theirs.initial_state(LANES)
-        metrics = it.step(data.at(index), index)
+        metrics = it.step(data.at(index, LANES), index)
         scores, state = theirs.step(x[index % 4], tuple(t.detach() for t in state))
         loss = F.cross_entropy(scores.flatten(0, 1), y[index % 4].flatten())
         optimiser.zero_grad()
@@ -88,10 +88,10 @@ def test_compiled_equals_the_plain_loop():
 
 
 def test_the_carry_matters_and_no_gradient_goes_back_through_it():
-    data = Lanes("noise", tokens(), LANES, LENGTH)
+    data = Lanes("noise", tokens(), LENGTH)
     it = learner(model())
-    it.step(data.at(0), 0)
-    kept, fresh = data.at(1), data.at(1) | {"restart": torch.tensor([True] * LANES)}
+    it.step(data.at(0, LANES), 0)
+    kept, fresh = data.at(1, LANES), data.at(1, LANES) | {"restart": torch.tensor([True] * LANES)}
     before = params(it)
     losses = []
     for batch in (kept, fresh):
@@ -103,50 +103,57 @@ def test_the_carry_matters_and_no_gradient_goes_back_through_it():
 
 def test_each_lane_restarts_alone():
     """A lane that restarts is as at the very beginning; the others go on."""
-    data = Lanes("noise", tokens(), LANES, LENGTH)
+    data = Lanes("noise", tokens(), LENGTH)
     it = learner(model())
     it.rates["lr"].zero_()  # the same network at every step
-    it.step(data.at(0), 0)
+    it.step(data.at(0, LANES), 0)
     once = it.state["carry/h"].clone()
-    it.step(data.at(0) | {"restart": torch.tensor([True, False, True])}, 1)
+    it.step(data.at(0, LANES) | {"restart": torch.tensor([True, False, True])}, 1)
     assert torch.equal(it.state["carry/h"][:, [0, 2]], once[:, [0, 2]])
     assert not torch.equal(it.state["carry/h"][:, 1], once[:, 1])
 
 
 def test_a_state_taken_up_goes_on_bit_for_bit():
-    data = Lanes("noise", tokens(), LANES, LENGTH)
+    data = Lanes("noise", tokens(), LENGTH)
     left, right = learner(model()), learner(model())
     for index in range(3):
-        left.step(data.at(index), index)
+        left.step(data.at(index, LANES), index)
     right.load(params(left))
     assert {"carry/h", "carry/c"} <= left.state.keys()
     for index in range(3, 6):
-        left.step(data.at(index), index)
-        right.step(data.at(index), index)
+        left.step(data.at(index, LANES), index)
+        right.step(data.at(index, LANES), index)
     for name, value in left.state.items():
         assert torch.equal(value, right.state[name]), name
 
 
 def test_answers_are_of_independent_sequences():
     """Evaluation begins each sample at zero, and whole lanes equal chunks carried on."""
-    data = Lanes("noise", tokens(), LANES, LENGTH)
+    data = Lanes("noise", tokens(), LENGTH)
     it = learner(model())
-    before = it.evaluate(*(torch.cat([data.at(k)[n] for k in range(4)], 1) for n in "xy"))
+    before = it.evaluate(*(torch.cat([data.at(k, LANES)[n] for k in range(4)], 1) for n in "xy"))
     it.rates["lr"].zero_()
-    losses = [float(it.step(data.at(k), k)["loss"]) for k in range(4)]
+    losses = [float(it.step(data.at(k, LANES), k)["loss"]) for k in range(4)]
     assert before["loss"] == pytest.approx(sum(losses) / 4, abs=1e-12)
-    whole = it.predict(data.at(0)["x"], batch=2)
-    torch.testing.assert_close(whole, it.network(data.at(0)["x"]).detach())
+    whole = it.predict(data.at(0, LANES)["x"], batch=2)
+    torch.testing.assert_close(whole, it.network(data.at(0, LANES)["x"]).detach())
 
 
 def test_lanes_are_a_function_of_the_step():
-    data = Lanes("noise", tokens(), LANES, LENGTH)
-    assert len(data) == LANES
-    assert [bool(data.at(k)["restart"].any()) for k in range(9)] == [k % 4 == 0 for k in range(9)]
-    assert torch.equal(data.at(1)["x"], data.at(5)["x"])
-    lane = torch.cat([data.at(k)["x"][1] for k in range(4)])
+    data = Lanes("noise", tokens(), LENGTH)
+    x, y = bl.data.lanes(tokens(), LANES, LENGTH)
+    for k in range(4):
+        assert torch.equal(data.at(k, LANES)["x"], x[k]) and torch.equal(
+            data.at(k, LANES)["y"], y[k]
+        )
+    assert len(data) == 12 and data.chunks(12) == 1
+    assert [bool(data.at(k, LANES)["restart"].any()) for k in range(9)] == [
+        k % 4 == 0 for k in range(9)
+    ]
+    assert torch.equal(data.at(1, LANES)["x"], data.at(5, LANES)["x"])
+    lane = torch.cat([data.at(k, LANES)["x"][1] for k in range(4)])
     assert torch.equal(lane, tokens()[16:32])
-    assert data.key != Lanes("noise", tokens(), LANES, LENGTH - 1).key
+    assert data.key != Lanes("noise", tokens(), LENGTH - 1).key
 
 
 class Bare(nn.Module):
@@ -159,8 +166,8 @@ class Bare(nn.Module):
     [
         (
             DataError,
-            "lanes: expected at least 13 tokens for 3 lanes of 4, got 5",
-            lambda: Lanes("a", tokens(5), LANES, LENGTH),
+            "a: expected a length of at least 1 and more tokens than it, got length 5, 5 tokens",
+            lambda: Lanes("a", tokens(5), 5),
         ),
         (
             RecipeError,

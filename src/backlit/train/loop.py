@@ -120,8 +120,6 @@ def train(
     fit = check(Fit, {name: arguments[name] for name in Fit.model_fields}, "train()")
     plan = schedule_of(schedule)
     noun = noun_of(data)
-    if isinstance(data, Lanes) and batch != data.batch:
-        raise RecipeError(f"train.batch: expected {data.batch}, the lanes of the data, got {batch}")
     if batch > len(data):
         raise RecipeError(
             f"train.batch: expected at most {len(data)}, the {noun} there are, got {batch}; "

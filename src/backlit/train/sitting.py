@@ -296,7 +296,7 @@ class Sitting:
 
     def _batch(self, index: int) -> Any:
         if isinstance(self._data, Lanes):
-            return self._data.at(index)
+            return self._data.at(index, self._settings.batch)
         indices = batch_indices(len(self._data), self._settings.batch, self._settings.seed, index)
         return self._data.batch(indices)
 
