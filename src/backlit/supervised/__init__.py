@@ -17,6 +17,7 @@ from backlit.supervised.augment import (
     augmentations,
 )
 from backlit.supervised.lanes import Lanes
+from backlit.supervised.sample_text import sample_text
 from backlit.supervised.samples import Samples
 from backlit.supervised.scores import ClassScores, Scores, balanced_weights, classifier_scores
 from backlit.supervised.supervised import Supervised
@@ -37,4 +38,5 @@ __all__ = [
     "augmentations",
     "balanced_weights",
     "classifier_scores",
+    "sample_text",
 ]
