@@ -63,6 +63,14 @@ def look(
             "measured the first time.",
         ),
     ] = False,
+    layers: Annotated[
+        bool,
+        typer.Option(
+            "--layers",
+            help="Instead of the graph: each layer's parameters and multiply-adds, and what "
+            "local connection and weight sharing save.",
+        ),
+    ] = False,
 ) -> None:
     """Look at a graph of gates: values, gradients, time, from one watched pass.
 
@@ -74,6 +82,11 @@ def look(
         from backlit.cli.kernels import kernels_of
 
         typer.echo(kernels_of(*_found(target, [_example(text) for text in inputs or ()], batch)))
+        return
+    if layers:
+        from backlit.cli.layers import layers_of
+
+        typer.echo(layers_of(*_found(target, [_example(text) for text in inputs or ()], batch)))
         return
     d = _described(target, [_example(text) for text in inputs or ()], batch, pictures=bool(html))
     if html is not None:
