@@ -54,12 +54,13 @@ def build_fit(recipe: FitRecipe, task: Task) -> Supervised:
         loss = _loss(recipe.loss, task.train)
     carry: tuple[Tensor, ...] = ()
     if isinstance(task.train, Lanes):
-        if not hasattr(network, "initial_state"):
+        initial_state = getattr(network, "initial_state", None)
+        if not callable(initial_state):
             raise RecipeError(
                 f"network: expected one that carries a state from step to step for source "
                 f"{recipe.data.source!r}, such as character_model, got {recipe.network.network!r}"
             )
-        carry = network.initial_state(recipe.train.batch)
+        carry = initial_state(recipe.train.batch)
     return Supervised(
         network,
         loss,

@@ -73,7 +73,9 @@ def _panel(
     for part in range(5):
         step = start + (last - start) * part / 4
         where = (place(step, low)[0], bottom + 5)
-        draw.text(where, f"{step:.0f}" if start else f"{step:,.0f}", (70, 70, 70), font, anchor="ma")
+        draw.text(
+            where, f"{step:.0f}" if start else f"{step:,.0f}", (70, 70, 70), font, anchor="ma"
+        )
     if mark is not None:
         x = place(mark, low)[0]
         draw.line([(x, top), (x, bottom)], (120, 120, 120))

@@ -19,6 +19,7 @@ from backlit.registry import Count
 from backlit.supervised import Lanes, Samples, Supervised, sample_text
 from backlit.train.curves import write_curves
 from backlit.train.files import write_whole
+from backlit.train.tasks.results import RESULT
 from backlit.train.tasks.task import Task, from_labelled
 
 _MOST_SCORES = 2**26  # of one evaluation: 256 MB
@@ -80,7 +81,7 @@ def forecast(data: Labelled, times: Sequence[float]) -> Task:
             )
             for name, v in found.items()
         }
-        path = folder / "forecast.png"
+        path = folder / RESULT
         write_curves(path, {data.columns[0]: curves}, start=at[0])
         return path
 
