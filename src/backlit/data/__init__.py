@@ -5,8 +5,8 @@ both give a `PictureSet` of uint8 pictures of one size, decoded once into a memo
 Samples with targets come as `Labelled`, inputs and targets as tensors and the indices of its
 parts: `labelled_pictures` from a `PictureSet`, `digits` and `wine` from scikit-learn, `mnist`,
 `fashion_mnist` and `idx` from idx files (`install` brings them in), `table` from CSV and Parquet,
-`series` and `sunspots` from a column in time, `text` by character or word, `sentences` and
-`reviews` with a class each; `pad_sequences` and `lanes` for sequences.
+`series` and `sunspots` from a column in time, `text` and `moby_dick` by character or word,
+`sentences` and `reviews` with a class each; `pad_sequences` and `lanes` for sequences.
 
 `batch_indices` says which samples a step sees, as a pure function of its arguments, so that a
 resumed run sees what an uninterrupted one would have. `describe`, `summary` and `grid` show a set
@@ -29,7 +29,7 @@ from backlit.data.sequences import pad_sequences
 from backlit.data.summary import sample_pictures, summary
 from backlit.data.tables import table
 from backlit.data.textbook import digits, wine
-from backlit.data.texts import Text, lanes, text
+from backlit.data.texts import Text, lanes, moby_dick, text
 from backlit.data.time_series import series, sunspots
 from backlit.folders import cache_folder
 
@@ -53,6 +53,7 @@ __all__ = [
     "labelled_pictures",
     "lanes",
     "mnist",
+    "moby_dick",
     "open_any",
     "order",
     "pad_sequences",

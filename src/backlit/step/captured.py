@@ -18,11 +18,15 @@ Tensors = dict[str, Tensor]
 
 @dataclass(frozen=True)
 class Outcome:
-    """What one pass of a network gives: its output, its new buffers, and (asked for) d/dx."""
+    """What one pass of a network gives: its output, its new buffers, and (asked for) d/dx.
+
+    `others` are the tensors it returns behind the first.
+    """
 
     output: Tensor
     buffers: Tensors
     grad_input: Tensor | None = None
+    others: tuple[Tensor, ...] = ()
 
 
 class Captured:
@@ -33,13 +37,14 @@ class Captured:
         module: the network.
         inputs: an example of each input by name; the first is given by position, the others by
             the name of their argument.
-    Raises: CaptureError for a network that returns more than one tensor.
+        others: how many tensors it returns behind the first, default none.
+    Raises: CaptureError for a network that returns more or fewer.
     """
 
-    def __init__(self, role: str, module: nn.Module, inputs: Mapping[str, Tensor]):
+    def __init__(self, role: str, module: nn.Module, inputs: Mapping[str, Tensor], others: int = 0):
         self.role = role
-        first, *others = inputs
-        named: dict[str, Any] = {name: inputs[name] for name in others}
+        first, *further = inputs
+        named: dict[str, Any] = {name: inputs[name] for name in further}
         self.graph: Graph = capture(module.train(), inputs[first], **named)
         for node in self.graph.gm.graph.nodes:
             if node.op == "call_function":
@@ -47,9 +52,10 @@ class Captured:
                 path = f"{role}.{origin.module}" if origin.module else role
                 node.meta["origin"] = replace(origin, module=path)
         wires = output_wires(self.graph.gm)[len(self.graph.new_buffers) :]
-        if len(wires) != 1:
+        if len(wires) != 1 + others:
+            wanted = f"the scores and {others} to carry on" if others else "one tensor"
             raise CaptureError(
-                f"expected a {role} that returns one tensor, {type(module).__name__} returns "
+                f"expected a {role} that returns {wanted}, {type(module).__name__} returns "
                 f"{len(wires)}"
             )
         self._score = wires[0]
@@ -109,4 +115,5 @@ class Captured:
             seed = {self._score: torch.ones_like(outputs[n])}
             grad = backward(self.graph.gm, values, seed, [self._entry]).get(self._entry)
             grad = torch.zeros_like(inputs[0]) if grad is None else grad
-        return Outcome(outputs[n], dict(zip(names, outputs[:n], strict=True)), grad)
+        buffers = dict(zip(names, outputs[:n], strict=True))
+        return Outcome(outputs[n], buffers, grad, tuple(outputs[n + 1 :]))

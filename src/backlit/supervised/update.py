@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from backlit.graph import Noise, Point, stamp
@@ -17,6 +18,8 @@ from backlit.supervised.objective import Objective, penalty
 
 Tensors = dict[str, Tensor]
 ROLE = "network"
+CARRY = "carry"
+RESTART = "restart"
 
 
 @dataclass(frozen=True)
@@ -55,15 +58,17 @@ class Update:
         like = next((t for t in module.parameters() if t.is_floating_point()), None)
         self.dtype = batch["x"].dtype if like is None else like.dtype
         batch = self._scaled(batch)
-        self.inputs = [name for name in batch if name != "y"]
-        self.network = Captured(ROLE, module, {name: batch[name] for name in self.inputs})
+        self.carry = [name for name in state if name.startswith(f"{CARRY}/")]
+        self.inputs = [name for name in batch if name not in ("y", RESTART)]
+        examples = {name: batch[name] for name in self.inputs}
+        examples |= {name.removeprefix(f"{CARRY}/"): state[name] for name in self.carry}
+        self.network = Captured(ROLE, module, examples, others=len(self.carry))
         self.augment = Augment(rules.augment, batch["x"])
         self.noise: dict[str, Noise] = self.augment.noise | self.network.noise("forward")
         device = str(batch["x"].device)
         drawn = {n: noise.draw(generator_for(0, 0, 0, device)) for n, noise in self.noise.items()}
         mine = {n: t for n, t in state.items() if not n.startswith(("optimiser/", "mask/"))}
-        examples = mine | batch | drawn
-        self.loss = Function(self._loss, examples)
+        self.loss = Function(self._loss, mine | batch | drawn)
 
     def _scaled(self, batch: Tensors) -> Tensors:
         """Bytes as the pictures they are, in [-1, 1]."""
@@ -76,7 +81,7 @@ class Update:
         rules = self.rules
         with stamp(phase="forward"):
             inputs = [t[name] for name in self.inputs]
-            made = self.network.run(t, inputs, t, "forward")
+            made = self.network.run(t, [*inputs, *self._carried(t)], t, "forward")
         with stamp(phase="loss"):
             loss = rules.objective(t, made.output, t["y"])
             if self.augment.mixes:
@@ -90,7 +95,15 @@ class Update:
                 metrics["loss"] = loss = loss + penalty(weights, rules.l1, rules.l2)
             if rules.objective.classifier:
                 metrics["accuracy"] = rules.objective.accuracy(t, made.output.detach(), t["y"])
-        return {"loss": loss, "metrics": metrics, "state": made.buffers}
+        carry = dict(zip(self.carry, made.others, strict=True))
+        return {"loss": loss, "metrics": metrics, "state": made.buffers | carry}
+
+    def _carried(self, t: Tensors) -> list[Tensor]:
+        """What is carried into this step, zero in the lanes that begin anew."""
+        olds = [t[name] for name in self.carry]
+        return [
+            torch.where(t[RESTART].view(1, -1, *[1] * (old.dim() - 2)), 0.0, old) for old in olds
+        ]
 
     def __call__(
         self, state: Tensors, batch: Tensors, noise: Tensors, rates: Tensors

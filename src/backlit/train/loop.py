@@ -10,7 +10,7 @@ import torch
 from backlit.errors import RecipeError
 from backlit.step import Constant, Cosine, Schedule
 from backlit.step import schedule as schedule_of
-from backlit.supervised import Samples
+from backlit.supervised import Lanes, Samples
 from backlit.train.course import Course
 from backlit.train.folder import RunFolder
 from backlit.train.log import read_metric
@@ -19,7 +19,7 @@ from backlit.train.progress import reporter
 from backlit.train.results import Measure
 from backlit.train.sections import Fit, Train, check
 from backlit.train.sitting import Sitting
-from backlit.train.trainable import Trainable
+from backlit.train.trainable import Trainable, noun_of
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Run:
 
 def train(
     game: Trainable,
-    data: Pictures | Samples,
+    data: Pictures | Samples | Lanes,
     *,
     steps: int,
     run: str | Path,
@@ -77,7 +77,8 @@ def train(
 
     Args:
         game: what to train: `bl.Game(generator, discriminator)` or `Supervised(network)`.
-        data: the pictures, such as `bl.data.folder(path)`; for a `Supervised` its `Samples`.
+        data: the pictures, such as `bl.data.folder(path)`; for a `Supervised` its `Samples`,
+            or `Lanes` where it carries a state.
         steps: iterations in all, those of earlier sittings included.
         run: the run folder, such as "runs/first"; made where it is missing.
         batch: pictures or samples a step, default 64. A game shares them out among its steps of
@@ -122,7 +123,7 @@ def train(
     settings = check(Train, {name: arguments[name] for name in Train.model_fields}, "train()")
     fit = check(Fit, {name: arguments[name] for name in Fit.model_fields}, "train()")
     plan = schedule_of(schedule)
-    noun = "samples" if isinstance(data, Samples) else "pictures"
+    noun = noun_of(data)
     if batch > len(data):
         raise RecipeError(
             f"train.batch: expected at most {len(data)}, the {noun} there are, got {batch}; "
@@ -159,7 +160,7 @@ def train(
         torch.set_num_threads(threads_before)
 
 
-def _facts(data: Pictures | Samples) -> dict[str, Any]:
-    if isinstance(data, Samples):
-        return {"key": data.key, "name": data.name, "samples": len(data)}
+def _facts(data: Pictures | Samples | Lanes) -> dict[str, Any]:
+    if isinstance(data, Samples | Lanes):
+        return {"key": data.key, "name": data.name, noun_of(data): len(data)}
     return {"key": data.key, "size_px": data.size_px, "channels": data.channels}

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from backlit.data import batch_indices
 from backlit.errors import DivergenceError, RecipeError, RunError
-from backlit.supervised import Samples
+from backlit.supervised import Lanes, Samples
 from backlit.train import faults
 from backlit.train.choices import told, wanted
 from backlit.train.course import Course
@@ -22,7 +22,7 @@ from backlit.train.progress import Reporter, Task
 from backlit.train.results import Measure, draw_curves, judge, write_scores
 from backlit.train.sections import Train
 from backlit.train.stopping import Interrupted, StopRequest
-from backlit.train.trainable import Evaluates, Generates, Trainable
+from backlit.train.trainable import Evaluates, Generates, Trainable, noun_of
 
 _LOOK_EVERY = 50  # steps between looks at the whole state for a NaN: the most a search repeats
 _LABELS = {"loss_d": "loss D", "loss_g": "loss G", "d_real": "D(x)", "d_fake": "D(G(z))"}
@@ -39,7 +39,7 @@ class Sitting:
     def __init__(
         self,
         game: Trainable,
-        data: Pictures | Samples,
+        data: Pictures | Samples | Lanes,
         settings: Train,
         folder: RunFolder,
         again: str,
@@ -206,7 +206,7 @@ class Sitting:
         numbers = [
             f"{label} {metrics[name]:.3f}" for name, label in labels.items() if name in metrics
         ]
-        noun = "samples" if isinstance(self._data, Samples) else "pictures"
+        noun = noun_of(self._data)
         shown = [*numbers, self._validated, f"{rate:,.0f} {noun}/s"]
         text = "  ".join(part for part in shown if part)
         task.update(self.step, self._settings.steps, text)
@@ -291,6 +291,8 @@ class Sitting:
             self._say("overfitting", verdict.text)
 
     def _batch(self, index: int) -> Any:
+        if isinstance(self._data, Lanes):
+            return self._data.at(index, self._settings.batch)
         indices = batch_indices(len(self._data), self._settings.batch, self._settings.seed, index)
         return self._data.batch(indices)
 

@@ -13,6 +13,7 @@ from backlit.data import NAMED, kind_of
 from backlit.errors import RecipeError
 from backlit.registry import build
 from backlit.train.tasks.files import fashion_mnist, idx, mnist, pictures, table
+from backlit.train.tasks.sequences import moby_dick, reviews, sentences, series, sunspots, text
 from backlit.train.tasks.task import Show, Task, decided, from_labelled
 from backlit.train.tasks.textbook import digits, wine
 
@@ -21,8 +22,14 @@ SOURCES: dict[str, Callable[..., Task]] = {
     "fashion-mnist": fashion_mnist,
     "idx": idx,
     "mnist": mnist,
+    "moby-dick": moby_dick,
     "pictures": pictures,
+    "reviews": reviews,
+    "sentences": sentences,
+    "series": series,
+    "sunspots": sunspots,
     "table": table,
+    "text": text,
     "wine": wine,
 }
 """Source name -> function of its options; the annotations of a function check its options."""
@@ -30,8 +37,8 @@ SOURCES: dict[str, Callable[..., Task]] = {
 READERS: dict[str, tuple[str, ...]] = {
     "idx": ("idx",),
     "pictures": ("pictures",),
-    "table": ("table",),
-    "text": (),
+    "table": ("table", "series", "sentences"),
+    "text": ("text",),
 }
 """Kind of file or folder -> the sources that read it at `path`, the usual one first."""
 
