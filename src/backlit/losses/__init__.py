@@ -15,6 +15,7 @@ from backlit.losses.binary_cross_entropy import BinaryCrossEntropy
 from backlit.losses.boxes import BoxLoss, CIoU, DIoU, GIoU, IoU, ciou, diou, giou, iou
 from backlit.losses.center import Center
 from backlit.losses.cross_entropy import CrossEntropy
+from backlit.losses.detection import Detection
 from backlit.losses.focal import Focal
 from backlit.losses.hinge import (
     BinaryHinge,
@@ -36,6 +37,7 @@ LOSSES: dict[str, Callable[..., nn.Module]] = {
     "ciou": CIoU,
     "cosface": CosFace,
     "cross_entropy": CrossEntropy,
+    "detection": Detection,
     "diou": DIoU,
     "focal": Focal,
     "giou": GIoU,
@@ -75,6 +77,7 @@ __all__ = [
     "CosFace",
     "CrossEntropy",
     "DIoU",
+    "Detection",
     "Focal",
     "GIoU",
     "IoU",

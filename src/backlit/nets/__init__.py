@@ -16,6 +16,7 @@ from backlit.nets.alexnet import AlexNet, AlexNet2012
 from backlit.nets.convert import linear_as_convolution
 from backlit.nets.dcgan import DCGANDiscriminator, DCGANGenerator
 from backlit.nets.dense import MLP, LogisticRegression, TwoLayer
+from backlit.nets.detector import Detector
 from backlit.nets.four_equations import FourEquations, four_equations
 from backlit.nets.lenet import LeNet
 from backlit.nets.mlp_gan import (
@@ -41,6 +42,7 @@ NETWORKS: dict[str, Callable[..., nn.Module]] = {
     "character_model": CharacterModel,
     "dcgan_discriminator": DCGANDiscriminator,
     "dcgan_generator": DCGANGenerator,
+    "detector": Detector,
     "lenet": LeNet,
     "logistic_regression": LogisticRegression,
     "mlp": MLP,
@@ -86,6 +88,7 @@ __all__ = [
     "CharacterModel",
     "DCGANDiscriminator",
     "DCGANGenerator",
+    "Detector",
     "FourEquations",
     "LeNet",
     "LogisticRegression",

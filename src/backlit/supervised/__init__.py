@@ -15,6 +15,7 @@ from backlit.supervised.augment import (
     ShiftedCrop,
     augmentations,
 )
+from backlit.supervised.detection import detection_scores, detections
 from backlit.supervised.samples import Samples
 from backlit.supervised.scores import ClassScores, Scores, balanced_weights, classifier_scores
 from backlit.supervised.supervised import Supervised
@@ -34,4 +35,6 @@ __all__ = [
     "augmentations",
     "balanced_weights",
     "classifier_scores",
+    "detection_scores",
+    "detections",
 ]
