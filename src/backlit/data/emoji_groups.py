@@ -19,8 +19,8 @@ def emoji_groups(
     """Emoji of two or more groups, each a class.
 
     Args:
-        groups: of "faces", "smileys", "people", "animals", "food", "travel", "activities", "objects",
-            "symbols", "flags"; at least 2.
+        groups: at least 2 of "faces", "people", "animals", "food", "travel", "activities",
+            "objects", "symbols", "flags".
         size: edge in pixels, 1..64.
         style: "3d" (default) or "flat".
         validation, test: shares, every class in proportion.

@@ -101,7 +101,9 @@ def _objects(kinds: Sequence[str]) -> list[Image.Image]:
         )
     tiles = [Image.fromarray(pack.pictures[places[kind]]) for kind in kinds]
     # Cut to what is seen, so that the pasted picture's edge is the box.
-    return [tile.crop(tile.getchannel("A").point(lambda a: 255 * (a > 127)).getbbox()) for tile in tiles]
+    return [
+        tile.crop(tile.getchannel("A").point(lambda a: 255 * (a > 127)).getbbox()) for tile in tiles
+    ]
 
 
 def _background(chance: Chance, size: int) -> Image.Image:

@@ -16,6 +16,7 @@ from backlit.losses.boxes import BoxLoss, CIoU, DIoU, GIoU, IoU, ciou, diou, gio
 from backlit.losses.center import Center
 from backlit.losses.cross_entropy import CrossEntropy
 from backlit.losses.detection import Detection
+from backlit.losses.feature_softmax import FeatureSoftmax
 from backlit.losses.focal import Focal
 from backlit.losses.hinge import (
     BinaryHinge,
@@ -39,6 +40,7 @@ LOSSES: dict[str, Callable[..., nn.Module]] = {
     "cross_entropy": CrossEntropy,
     "detection": Detection,
     "diou": DIoU,
+    "feature_softmax": FeatureSoftmax,
     "focal": Focal,
     "giou": GIoU,
     "hinge": MulticlassHinge,
@@ -78,6 +80,7 @@ __all__ = [
     "CrossEntropy",
     "DIoU",
     "Detection",
+    "FeatureSoftmax",
     "Focal",
     "GIoU",
     "IoU",

@@ -17,6 +17,7 @@ from backlit.nets.convert import linear_as_convolution
 from backlit.nets.dcgan import DCGANDiscriminator, DCGANGenerator
 from backlit.nets.dense import MLP, LogisticRegression, TwoLayer
 from backlit.nets.detector import Detector
+from backlit.nets.embedding import Embedding
 from backlit.nets.four_equations import FourEquations, four_equations
 from backlit.nets.lenet import LeNet
 from backlit.nets.mlp_gan import (
@@ -43,6 +44,7 @@ NETWORKS: dict[str, Callable[..., nn.Module]] = {
     "dcgan_discriminator": DCGANDiscriminator,
     "dcgan_generator": DCGANGenerator,
     "detector": Detector,
+    "embedding": Embedding,
     "lenet": LeNet,
     "logistic_regression": LogisticRegression,
     "mlp": MLP,
@@ -89,6 +91,7 @@ __all__ = [
     "DCGANDiscriminator",
     "DCGANGenerator",
     "Detector",
+    "Embedding",
     "FourEquations",
     "LeNet",
     "LogisticRegression",

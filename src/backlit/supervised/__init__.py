@@ -19,6 +19,7 @@ from backlit.supervised.detection import detection_scores, detections
 from backlit.supervised.samples import Samples
 from backlit.supervised.scores import ClassScores, Scores, balanced_weights, classifier_scores
 from backlit.supervised.supervised import Supervised
+from backlit.supervised.verification import verification
 
 __all__ = [
     "AUGMENTATIONS",
@@ -37,4 +38,5 @@ __all__ = [
     "classifier_scores",
     "detection_scores",
     "detections",
+    "verification",
 ]
