@@ -113,14 +113,22 @@ def _found(target: str, inputs: "list[Tensor]", batch: int) -> tuple[Any, tuple[
 def _described(target: str, inputs: "list[Tensor]", batch: int, pictures: bool) -> "Description":
     from backlit.gan import Game
     from backlit.graph import Graph, Watched, capture, show
+    from backlit.supervised import Supervised
 
     found, given = _found(target, inputs, batch)
-    if isinstance(found, Game):
-        pictures_, index = given
-        found.prepare(pictures_)
-        step = found.steps[max(found.steps)]  # with G, with penalty
-        times = step.times({"real": pictures_}, found.seed, index)
-        _, watched = step.watch({"real": pictures_}, found.seed, index)
+    if isinstance(found, Game | Supervised):
+        samples, index = given
+        found.prepare(samples)
+        step = (
+            list(found.steps.values())[-1]
+            if isinstance(found, Supervised)
+            else (
+                found.steps[max(found.steps)]  # with G, with penalty
+            )
+        )
+        tensors = samples if isinstance(found, Supervised) else {"real": samples}
+        times = step.times(tensors, found.seed, index)
+        _, watched = step.watch(tensors, found.seed, index)
         title = Path(target).name if Path(target).is_dir() else target
         return step.describe(title=title, watched=watched, times=times, pictures=pictures)
     graph = found if isinstance(found, Graph) else capture(found, *given)

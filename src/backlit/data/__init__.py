@@ -20,7 +20,7 @@ from backlit.data.from_pictures import labelled_pictures
 from backlit.data.idx_files import fashion_mnist, idx, mnist, read_idx
 from backlit.data.labelled import Labelled, split
 from backlit.data.look import describe, grid
-from backlit.data.open_any import open_any
+from backlit.data.open_any import NAMED, kind_of, open_any
 from backlit.data.open_folder import folder
 from backlit.data.pictures import PictureSet
 from backlit.data.sampling import batch_indices, order
@@ -34,6 +34,7 @@ from backlit.data.time_series import series, sunspots
 from backlit.folders import cache_folder
 
 __all__ = [
+    "NAMED",
     "CacheWarning",
     "Labelled",
     "PictureSet",
@@ -48,6 +49,7 @@ __all__ = [
     "grid",
     "idx",
     "install",
+    "kind_of",
     "labelled_pictures",
     "lanes",
     "mnist",

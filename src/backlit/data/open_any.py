@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Literal, TypeAlias
 
 from backlit.data.decode import EXTENSIONS
 from backlit.data.fluent import emoji
@@ -29,6 +30,31 @@ NAMED: dict[str, Callable[[], Labelled | PictureSet]] = {
 TEXTS = (".txt", ".md", ".text")
 
 
+Kind: TypeAlias = Literal["idx", "pictures", "table", "text"]
+
+
+def kind_of(target: str) -> Kind:
+    """What a folder or file holds: "idx", "pictures", "table" or "text".
+
+    Raises:
+        DataError: nothing there, or another kind of file.
+    """
+    path = Path(target).expanduser()
+    suffix = path.suffix.lower()
+    if path.is_dir():
+        return "idx" if find_idx(path) else "pictures"
+    if not path.is_file():
+        raise DataError(
+            f"expected {', '.join(NAMED)}, a folder or a file; found nothing at {target}"
+        )
+    if suffix in TABLES:
+        return "table"
+    if suffix in TEXTS:
+        return "text"
+    beside = "; give the folder it lies in" if suffix in (*EXTENSIONS, ".gz", "") else ""
+    raise DataError(f"{target}: expected a file of {', '.join((*TABLES, *TEXTS))}{beside}")
+
+
 def open_any(
     target: str,
     column: str | None = None,
@@ -54,24 +80,16 @@ def open_any(
     """
     if target in NAMED:
         return NAMED[target]()
-    path = Path(target).expanduser()
-    suffix = path.suffix.lower()
-    if path.is_dir():
-        if find_idx(path):
-            return idx(path, path.name)
+    path, kind = Path(target).expanduser(), kind_of(target)
+    if kind == "idx":
+        return idx(path, path.name)
+    if kind == "pictures":
         return folder(path, size=size)
-    if not path.is_file():
-        raise DataError(
-            f"expected {', '.join(NAMED)}, a folder or a file; found nothing at {target}"
-        )
-    if suffix in TABLES:
-        if as_series:
-            if column is None:
-                raise DataError(f"{target}: expected the column of the series by name, got none")
-            return series(path, column)
+    if kind == "table" and as_series:
+        if column is None:
+            raise DataError(f"{target}: expected the column of the series by name, got none")
+        return series(path, column)
+    if kind == "table":
         return table(path, column)
-    if suffix in TEXTS:
-        found = text(path, level)  # type: ignore[arg-type]  # text() checks it
-        return found.windows(min(64, max(1, len(found.train) - 1)))
-    beside = "; give the folder it lies in" if suffix in (*EXTENSIONS, ".gz", "") else ""
-    raise DataError(f"{target}: expected a file of {', '.join((*TABLES, *TEXTS))}{beside}")
+    found = text(path, level)  # type: ignore[arg-type]  # text() checks it
+    return found.windows(min(64, max(1, len(found.train) - 1)))

@@ -11,19 +11,25 @@ moment: every file is written aside, synced and renamed.
 import sys
 import types
 
-from backlit.train.build import batch_of, build_data, build_game, open_run, run_recipe
+from backlit.train.build import build_data, build_game
+from backlit.train.build_fit import build_fit, build_task
 from backlit.train.checkpoint import Checkpoint, Checkpoints, DamagedCheckpoint
 from backlit.train.curves import write_curves
 from backlit.train.environment import environment
+from backlit.train.fit_recipe import FitRecipe
 from backlit.train.folder import RunFolder
+from backlit.train.follow import follow
+from backlit.train.load import bundled, load_recipe
 from backlit.train.log import RunLog, read_metric
 from backlit.train.loop import Run, train
+from backlit.train.open_run import open_run, open_step, run_recipe
 from backlit.train.overfitting import Overfitting, overfitting
 from backlit.train.pictures import Pictures, write_picture
 from backlit.train.progress import Reporter, reporter
-from backlit.train.recipe import Recipe, bundled, load_recipe
+from backlit.train.recipe import Recipe
 from backlit.train.stopping import Interrupted
 from backlit.train.surface import draw_paths
+from backlit.train.tasks import Task
 from backlit.train.trainable import Evaluates, Generates, Progress, Trainable
 
 __all__ = [
@@ -31,6 +37,7 @@ __all__ = [
     "Checkpoints",
     "DamagedCheckpoint",
     "Evaluates",
+    "FitRecipe",
     "Generates",
     "Interrupted",
     "Overfitting",
@@ -41,15 +48,19 @@ __all__ = [
     "Run",
     "RunFolder",
     "RunLog",
+    "Task",
     "Trainable",
-    "batch_of",
     "build_data",
+    "build_fit",
     "build_game",
+    "build_task",
     "bundled",
     "draw_paths",
     "environment",
+    "follow",
     "load_recipe",
     "open_run",
+    "open_step",
     "overfitting",
     "read_metric",
     "reporter",

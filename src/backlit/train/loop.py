@@ -16,7 +16,8 @@ from backlit.train.folder import RunFolder
 from backlit.train.log import read_metric
 from backlit.train.pictures import Pictures
 from backlit.train.progress import reporter
-from backlit.train.recipe import Fit, Train, check
+from backlit.train.results import Measure
+from backlit.train.sections import Fit, Train, check
 from backlit.train.sitting import Sitting
 from backlit.train.trainable import Trainable
 
@@ -63,6 +64,7 @@ def train(
     patience: int = 0,
     monitor: str = "val_loss",
     schedule: str | Mapping[str, Any] | Schedule = "constant",
+    measure: Measure | None = None,
     prune: float = 0.0,
     prune_from: int = 0,
     prune_to: int = 0,
@@ -96,6 +98,7 @@ def train(
         monitor: "val_loss" (default) or "val_accuracy": which validation is the best.
         schedule: of the learning rates: a name of `backlit.step.SCHEDULES`, a table {"name",
             options} or a `Schedule`; default "constant".
+        measure: further scores of a `Supervised` on a set, (trained, samples) -> {name: number}.
         prune: share of the weights to hold at 0, by size, of a `Supervised` that is prunable.
         prune_from, prune_to: steps between which that share is reached.
         recipe: the complete recipe to record; by default one made of these arguments.
@@ -144,7 +147,7 @@ def train(
         with RunFolder(run) as folder:
             folder.agree(recipe)
             report = reporter(progress)
-            sitting = Sitting(game, data, settings, folder, again, report, course, test)
+            sitting = Sitting(game, data, settings, folder, again, report, course, test, measure)
             sitting.run()
             return Run(folder.path, sitting.step, folder.picture, course.best_step)
     finally:

@@ -18,8 +18,8 @@ from backlit.train.environment import differences, environment
 from backlit.train.folder import RunFolder, compare
 from backlit.train.pictures import Pictures, write_picture
 from backlit.train.progress import Reporter, Task
-from backlit.train.recipe import Train
-from backlit.train.results import draw_curves, judge, write_scores
+from backlit.train.results import Measure, draw_curves, judge, write_scores
+from backlit.train.sections import Train
 from backlit.train.stopping import Interrupted, StopRequest
 from backlit.train.trainable import Evaluates, Generates, Trainable
 
@@ -45,6 +45,7 @@ class Sitting:
         report: Reporter,
         course: Course,
         test: Samples | None = None,
+        measure: Measure | None = None,
     ) -> None:
         self.step = 0
         self._game = game
@@ -55,6 +56,7 @@ class Sitting:
         self._report = report
         self._course = course
         self._test = test
+        self._measure = measure
         self._validated = ""  # the last validation, for the progress line
         self._saved_step: int | None = None
         self._step_s = 0.0  # mean time of a step in this sitting, pictures and saving included
@@ -282,11 +284,11 @@ class Sitting:
         best = course.best_step
         how = "last step" if best is None else f"best {course.fit.monitor}"
         step = self.step if best is None else best
-        scores = write_scores(self._folder.scores, self._game, step, how, given)
+        measure = self._measure
+        scores = write_scores(self._folder.scores, self._game, step, how, given, measure)
         for name in given:
-            numbers = [
-                f"{n} {scores[name][n]:.4f}" for n in ("loss", "accuracy") if n in scores[name]
-            ]
+            told = ("loss", "accuracy", *scores["protocol"].get("measured", ()))
+            numbers = [f"{n} {scores[name][n]:.4f}" for n in told if n in scores[name]]
             self._say("scores", f"{name}, {how} (step {step:,}): {', '.join(numbers)}")
         if course.validation is not None:
             verdict = judge(self._folder.log)

@@ -14,14 +14,12 @@ from typing import Any, final
 from backlit.data import Labelled
 from backlit.data.labelled import Part
 from backlit.supervised import Samples, Supervised
+from backlit.train.results import Measure
 from backlit.train.tasks.results import result_picture
 
 _HELD_OUT: tuple[Part, Part] = ("validation", "test")
 Show = Callable[[Supervised, Path], Path | None]
 """Draws a trained network's results into a run folder; returns the picture's path."""
-
-Measure = Callable[[Supervised, Samples], dict[str, float]]
-"""Scores of a task's own (an error in its own unit, bits per character), by name."""
 
 
 @final
@@ -37,7 +35,8 @@ class Task:
             vocabulary, ...): a network gets those that it has an option for, and a loss likewise.
         facts: what was done to the data (filled, dropped, scaled), said when a run begins.
         show: draws the task's result picture at the end, or None.
-        measure: the task's own scores of a set, beside loss and accuracy, or None.
+        measure: the task's own scores of a set (an error in its own unit, bits per character),
+            beside loss and accuracy, or None.
     """
 
     train: Samples
