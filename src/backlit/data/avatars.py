@@ -81,10 +81,8 @@ def avatars(
 def _view(face: Image.Image, size: int, chance: Chance) -> np.ndarray:
     """One view, uint8 (H, W, 3)."""
     angle, scale = float(chance.uniform(-30, 30)), float(chance.uniform(0.75, 1.05))
-    shift = chance.uniform(-6, 6, 2)
-    turned = face.rotate(
-        angle, Image.Resampling.BICUBIC, translate=(float(shift[0]), float(shift[1]))
-    )
+    shift = (chance.below(13) - 6, chance.below(13) - 6)
+    turned = face.rotate(angle, Image.Resampling.BICUBIC, translate=shift)
     edge = round(64 / scale)
     canvas = Image.new("RGB", (edge, edge), tuple(int(c) for c in chance.uniform(90, 256, 3)))
     corner = (edge - 64) // 2

@@ -44,9 +44,9 @@ class Detector(nn.Module):
         self.head = nn.Conv2d(4 * width, 4 + classes, 3, padding=1)
         he_normal(self.trunk)
         nn.init.normal_(self.head.weight, std=0.01)
-        nn.init.zeros_(self.head.bias)
         # Nearly all cells are empty: without this their sum drowns the few others at first.
-        nn.init.constant_(self.head.bias[4:], math.log(_PRIOR / (1 - _PRIOR)))
+        prior = math.log(_PRIOR / (1 - _PRIOR))
+        self.head.bias = nn.Parameter(torch.tensor([0.0] * 4 + [prior] * classes))
 
     def forward(self, x: Tensor) -> Tensor:
         cells = self.head(self.trunk(x)).permute(0, 2, 3, 1)  # (N, H, W, 4 + C)

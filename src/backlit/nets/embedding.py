@@ -8,14 +8,15 @@ from backlit.registry import Count
 
 
 class Embedding(nn.Module):
-    """Pictures (N, channels, size, size) to features (N, features), three halvings on the way.
+    """Pictures (N, channels, size, size) to features (N, dimensions), three halvings on the way.
 
     A loss over features (`losses.ArcFace`, `losses.FeatureSoftmax`, ...) keeps the classes.
 
     Args:
         channels: channels of the picture, default 3.
         size: edge of the picture in pixels, a multiple of 8; default 32.
-        features: length of a feature vector, default 2 (which can be drawn).
+        dimensions: length of a feature vector, default 2 (which can be drawn); the loss's
+            `features`.
         width: channels after the first halving, default 16; twice as many after each.
 
     Raises:
@@ -26,7 +27,7 @@ class Embedding(nn.Module):
     """
 
     def __init__(
-        self, channels: Count = 3, size: Count = 32, features: Count = 2, width: Count = 16
+        self, channels: Count = 3, size: Count = 32, dimensions: Count = 2, width: Count = 16
     ) -> None:
         super().__init__()
         if size % 8:
@@ -36,8 +37,8 @@ class Embedding(nn.Module):
             layers += [nn.Conv2d(inputs, outputs, 3, 1, 1, bias=False), nn.BatchNorm2d(outputs)]
             layers += [nn.PReLU(outputs), nn.MaxPool2d(2)]
         self.trunk = nn.Sequential(*layers)
-        self.head = nn.Linear(4 * width * (size // 8) ** 2, features)
+        self.head = nn.Linear(4 * width * (size // 8) ** 2, dimensions)
         he_normal(self)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.head(self.trunk(x).flatten(1))  # (N, features)
+        return self.head(self.trunk(x).flatten(1))  # (N, dimensions)
