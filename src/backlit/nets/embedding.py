@@ -23,7 +23,7 @@ class Embedding(nn.Module):
         RecipeError: a size that is no multiple of 8.
 
     Source: Wen et al. 2016, "A Discriminative Feature Learning Approach for Deep Face
-    Recognition", table 1 (a smaller one, with batch norm).
+    Recognition", table 1 (a smaller one, with strides and batch norm).
     """
 
     def __init__(
@@ -34,8 +34,8 @@ class Embedding(nn.Module):
             raise RecipeError(f"embedding: size must be a multiple of 8 pixels, got {size}")
         layers: list[nn.Module] = []
         for inputs, outputs in ((channels, width), (width, 2 * width), (2 * width, 4 * width)):
-            layers += [nn.Conv2d(inputs, outputs, 3, 1, 1, bias=False), nn.BatchNorm2d(outputs)]
-            layers += [nn.PReLU(outputs), nn.MaxPool2d(2)]
+            layers += [nn.Conv2d(inputs, outputs, 3, 2, 1, bias=False), nn.BatchNorm2d(outputs)]
+            layers.append(nn.PReLU(outputs))
         self.trunk = nn.Sequential(*layers)
         self.head = nn.Linear(4 * width * (size // 8) ** 2, dimensions)
         he_normal(self)

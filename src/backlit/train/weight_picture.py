@@ -7,7 +7,7 @@ import torch
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
-_EDGE_PX, _GAP_PX, _TITLE_PX = 192, 12, 44
+_EDGE_PX, _TILE_PX, _GAP_PX, _TITLE_PX, _SHOWN = 192, 90, 12, 44, 8
 
 
 def weight_picture(
@@ -21,7 +21,7 @@ def weight_picture(
 
     Red is what speaks for the second class, blue for the first: the sum of a pixel's weights over
     its channels. Beside it the weights of each channel apart. Below, the samples with the
-    smallest and the largest chance of the second class, those that are wrong in a red frame.
+    smallest and the largest chance of the second class (told), and those taken for the other class.
 
     Args:
         weights: (channels, H, W).
@@ -30,37 +30,31 @@ def weight_picture(
         chances: of the second class, (N,).
         labels: integers 0 or 1, (N,).
     """
-    panels = {f"all: {names[0]} blue, {names[1]} red": _heat(weights.sum(0))}
+    panels = {f"{names[0]} blue, {names[1]} red": _heat(weights.sum(0))}
     if len(weights) == 3:
         panels |= {n: _heat(w) for n, w in zip(("red", "green", "blue"), weights, strict=True)}
-    shown = min(8, len(pictures) // 2)
-    order = chances.argsort()
+    order, wrong = chances.argsort(), ((chances > 0.5) != labels.bool()).nonzero().flatten()
     chosen = {
-        f"surest {names[0]}": order[:shown].tolist(),
-        f"surest {names[1]}": order.flip(0)[:shown].tolist(),
+        f"surest {names[0]}": order[:_SHOWN].tolist(),
+        f"surest {names[1]}": order.flip(0)[:_SHOWN].tolist(),
+        f"taken for the other: {len(wrong)} of {len(labels)}": wrong[:_SHOWN].tolist(),
     }
-    tile = 2 * _EDGE_PX // 4
-    width = max(len(panels) * (_EDGE_PX + _GAP_PX), shown * (tile + _GAP_PX)) + _GAP_PX
-    height = _EDGE_PX + _TITLE_PX + 2 * (tile + _TITLE_PX) + _GAP_PX
+    width = 4 * (_EDGE_PX + _GAP_PX) + _GAP_PX
+    height = _EDGE_PX + _TITLE_PX + len(chosen) * (_TILE_PX + _TITLE_PX)
     sheet = Image.new("RGB", (width, height), "white")
     draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(13)
     for column, (title, heat) in enumerate(panels.items()):
         x = _GAP_PX + column * (_EDGE_PX + _GAP_PX)
-        draw.text((x, 16), title, "black", font)
-        sheet.paste(heat.resize((_EDGE_PX, _EDGE_PX), Image.Resampling.NEAREST), (x, 38))
-    top = _EDGE_PX + _TITLE_PX
+        draw.text((x, 8), title, "black", font)
+        sheet.paste(heat.resize((_EDGE_PX, _EDGE_PX), Image.Resampling.NEAREST), (x, 28))
     for row, (title, places) in enumerate(chosen.items()):
-        y = top + row * (tile + _TITLE_PX)
-        draw.text((_GAP_PX, y + 6), title, "black", font)
+        y = _EDGE_PX + _TITLE_PX + row * (_TILE_PX + _TITLE_PX)
+        draw.text((_GAP_PX, y), title, "black", font)
         for column, place in enumerate(places):
-            x = _GAP_PX + column * (tile + _GAP_PX)
-            small = Image.fromarray(pictures[place]).resize((tile, tile), Image.Resampling.NEAREST)
-            sheet.paste(small, (x, y + 24))
-            chance = float(chances[place])
-            wrong = (chance > 0.5) != bool(labels[place])
-            if wrong:
-                draw.rectangle((x, y + 24, x + tile - 1, y + 23 + tile), outline="red", width=4)
-            draw.text((x + tile - 2, y + 8), f"{chance:.2f}", "#555555", font, anchor="ra")
+            x = _GAP_PX + column * (_TILE_PX + _GAP_PX)
+            tile = Image.fromarray(pictures[place].squeeze())
+            sheet.paste(tile.resize((_TILE_PX, _TILE_PX), Image.Resampling.NEAREST), (x, y + 18))
+            draw.text((x, y + 20 + _TILE_PX), f"{float(chances[place]):.2f}", "#555555", font)
     return sheet
 
 
