@@ -17,7 +17,7 @@ _WIDTH_PX, _HEIGHT_PX, _LEFT_PX, _PAD_PX = 720, 300, 64, 34
 def write_curves(
     path: Path,
     panels: Mapping[str, Mapping[str, Curve]],
-    mark: int | None | Mapping[str, int | None] = None,
+    mark: int | Mapping[str, int | None] | None = None,
     same_scale: bool = False,
 ) -> None:
     """Draw curves over the steps, a panel above the other, as one PNG.
