@@ -12,6 +12,7 @@ from typing import Any
 from backlit.data import NAMED, kind_of
 from backlit.errors import RecipeError
 from backlit.registry import build
+from backlit.train.tasks.emoji import emoji
 from backlit.train.tasks.files import fashion_mnist, idx, mnist, pictures, table
 from backlit.train.tasks.sequences import moby_dick, reviews, sentences, series, sunspots, text
 from backlit.train.tasks.task import Show, Task, decided, from_labelled
@@ -23,6 +24,7 @@ SOURCES: dict[str, Callable[..., Task]] = {
     "digits": digits,
     "emoji-boxes": emoji_boxes,
     "emoji-groups": emoji_groups,
+    "emoji": emoji,
     "fashion-mnist": fashion_mnist,
     "idx": idx,
     "mnist": mnist,
