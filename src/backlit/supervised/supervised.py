@@ -92,13 +92,20 @@ class Supervised:
         state, self._wires = state_and_wires(tensors, self._trained)
         return state
 
-    def prepare(self, batch: Batch, mode: str = "plain", progress: Progress | None = None) -> str:
+    def prepare(
+        self,
+        batch: Batch,
+        mode: str = "plain",
+        progress: Progress | None = None,
+        precision: str | None = None,
+    ) -> str:
         """Captures the network and assembles the step for this batch's shapes.
 
         Args:
             batch: (x, y), or a table with "x", "y" and the network's further inputs by name.
             mode: ``"plain"``, ``"compiled"`` or ``"watched"``.
             progress: told what is being done, a line each.
+            precision: as in `Step.prepare`.
         Returns: the mode really used: compiled becomes plain where no C++ compiler is found.
         Raises: CaptureError, GateError, ParityError; BacklitError for a batch without x and y.
 
@@ -117,7 +124,7 @@ class Supervised:
             self._updates[key] = update
         if mode == "compiled":
             say(f"compiling {len(self.steps[key].gates):,} gates")
-        return self.steps[key].prepare(mode, tensors)
+        return self.steps[key].prepare(mode, tensors, precision, progress)
 
     def _prepared(self, batch: Batch) -> tuple[Any, Tensors]:
         """The key of the step for this batch, and the batch in that step's memory layout."""
