@@ -95,6 +95,10 @@ class Step(Shown):
         output = next(iter(reversed(graph.nodes)))
         wires = dict(zip(self.names, backprop.placeholders(gm), strict=True))
         results = list(output.args[0])
+        # The optimisers' own forms write into their state too; the new state says the same.
+        for node in list(graph.nodes):
+            if node.target is aten.copy_.default and node.args[0].op == "placeholder":
+                graph.erase_node(node)
         with graph.inserting_before(output):
             for name, new in zip(changed, results[: len(changed)], strict=True):
                 if new is not wires[name]:
