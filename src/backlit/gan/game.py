@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -322,33 +322,44 @@ class Game:
         step.prepare_probes({"real": batch}, progress)
         return step.probe({"real": batch}, self.seed, index)
 
-    def prepare_several(self, batches: Tensor, progress: Progress | None = None) -> None:
+    def prepare_several(self, batches: Sequence[Tensor], progress: Progress | None = None) -> None:
         """Compiles K iterations into one call for `run`, where the game runs compiled.
 
         Args:
-            batches: (K, ...), K batches of the shape it was prepared with.
+            batches: K batches of the shape it was prepared with.
             progress: told what is being done, a line each.
         """
         say = progress or (lambda text: None)
+        every = self.rules.penalty.every if self.rules.penalty else 1
         for variant, step in self.steps.items():
-            if step.mode == "compiled":
+            alone = variant[1] and every > 1  # K of them never follow each other
+            if step.mode == "compiled" and not alone:
                 say(f"compiling {len(batches)} steps in one call ({_name(variant)})")
                 step.prepare_several([{"real": batch} for batch in batches], progress)
 
-    def run(self, batches: Tensor, index: int) -> list[Tensors]:
+    def run(self, batches: Sequence[Tensor], index: int) -> list[Tensors]:
         """Runs K iterations from `index` on, in one call where `prepare_several` compiled so.
 
         Args:
-            batches: (K, ...), one batch for each iteration.
+            batches: K batches, one for each iteration.
         Returns: each iteration's metrics, as `step` gives them.
         """
-        parts = list(batches.unbind(0))
+        parts = list(batches)
         variants = {self._variant(index + i) for i in range(len(parts))}
-        same = self._shape == (parts[0].shape, parts[0].dtype, parts[0].stride())
-        if len(variants) > 1 or not same:
+        keys = {(part.shape, part.dtype, part.stride()) for part in parts}
+        if len(variants) > 1 or keys != {self._shape}:
             return [self.step(batch, index + i) for i, batch in enumerate(parts)]
         step = self.steps[variants.pop()]
         return step.run_several([{"real": batch} for batch in parts], self.seed, index)
+
+    def seconds(self, batch: Tensor) -> float:
+        """The least time of an iteration as prepared, measured; the state is left as it was."""
+        return self.steps[max(self.steps)].seconds({"real": self._as_prepared(batch)})
+
+    @property
+    def work(self) -> tuple[int, int]:
+        """Of the largest step that is prepared: how many gates, how many operations."""
+        return self.steps[max(self.steps)].work
 
     def _as_prepared(self, batch: Tensor) -> Tensor:
         """The batch in the memory layout of the one the game was prepared with.

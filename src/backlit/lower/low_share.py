@@ -43,5 +43,6 @@ def _width(call: Call) -> int:
         (_, c, *_), (_, k, *_) = shapes
         kernel = call.size
     else:
-        k, c, *kernel = shapes[1]
+        k, c, *rest = shapes[1]
+        kernel = tuple(rest)
     return min(k, c * math.prod(kernel))

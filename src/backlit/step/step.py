@@ -6,6 +6,7 @@ place. All three ways run the same gates.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -25,7 +26,7 @@ from backlit.graph.origin import origin_of
 from backlit.graph.show import Shown, Times
 from backlit.graph.show.timing import time_forward
 from backlit.graph.trace import trace
-from backlit.lower import compile_graph, compiler_available, prepare_graph
+from backlit.lower import compile_graph, compiler_available, flops, prepare_graph
 from backlit.step.probes import Parts, Probe, Readings, add_probes
 from backlit.step.unroll import unroll
 
@@ -306,6 +307,29 @@ class Step(Shown):
                 of = gate.origin.of
                 backward[of] = backward.get(of, 0.0) + forward[gate.name]
         return Times(forward, backward)
+
+    @torch.no_grad()
+    def seconds(self, batch: Tensors, budget_s: float = 0.2) -> float:
+        """The least time of one step as it was prepared, the state left as it was.
+
+        Args:
+            batch: as `run` takes it.
+            budget_s: steps are timed for so long; one at least.
+        """
+        least, start_s = float("inf"), time.perf_counter()
+        with self._state_kept():
+            while time.perf_counter() - start_s < budget_s:
+                before_s = time.perf_counter()
+                for value in self.run(batch, 0, 0).values():
+                    float(value)  # waits for a device
+                least = min(least, time.perf_counter() - before_s)
+        return least
+
+    @property
+    def work(self) -> tuple[int, int]:
+        """How many gates it has, and the operations of the costly ones."""
+        nodes = self.gm.graph.nodes
+        return len(nodes), sum(map(flops, nodes))
 
     @contextmanager
     def _state_kept(self) -> Iterator[None]:

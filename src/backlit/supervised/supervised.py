@@ -209,6 +209,41 @@ class Supervised:
         key, tensors = self._prepared(batch)
         return self.steps[key].run(tensors, self.seed, index)
 
+    def prepare_several(self, batches: Sequence[Batch], progress: Progress | None = None) -> None:
+        """Compiles K steps into one call for `run`, where steps run compiled.
+
+        Args:
+            batches: K batches of the shapes it was prepared with.
+            progress: told what is being done, a line each.
+        """
+        say = progress or (lambda text: None)
+        key, _ = self._prepared(batches[0])
+        if self.steps[key].mode == "compiled":
+            say(f"compiling {len(batches)} steps in one call")
+            self.steps[key].prepare_several([self._prepared(b)[1] for b in batches], say)
+
+    def run(self, batches: Sequence[Batch], index: int) -> list[Tensors]:
+        """Runs K steps from `index` on, in one call where `prepare_several` compiled so.
+
+        Args:
+            batches: K batches, one for each step.
+        Returns: each step's metrics, as `step` gives them.
+        """
+        parts = [self._prepared(batch) for batch in batches]
+        if len({key for key, _ in parts}) > 1:
+            return [self.step(batch, index + i) for i, batch in enumerate(batches)]
+        return self.steps[parts[0][0]].run_several([t for _, t in parts], self.seed, index)
+
+    def seconds(self, batch: Batch) -> float:
+        """The least time of a step as prepared, measured; the state is left as it was."""
+        key, tensors = self._prepared(batch)
+        return self.steps[key].seconds(tensors)
+
+    @property
+    def work(self) -> tuple[int, int]:
+        """Of the largest step that is prepared: how many gates, how many operations."""
+        return max(step.work for step in self.steps.values())
+
     def first_nonfinite(self, batch: Batch, index: int, state_before: Tensors) -> str:
         """Replays step `index` from a state and names the first gate with NaN or ∞."""
         self.load(state_before)

@@ -48,6 +48,23 @@ class Trainable(Protocol):
         """Run iteration `index` (from 0); return 0-d metrics."""
         ...
 
+    def prepare_several(self, batches: Sequence[Any], progress: Progress | None = None) -> None:
+        """Compile as many iterations as there are batches into one call for `run`."""
+        ...
+
+    def run(self, batches: Sequence[Any], index: int) -> list[dict[str, Tensor]]:
+        """Run as many iterations as there are batches from `index` on; return their metrics."""
+        ...
+
+    def seconds(self, batch: Any) -> float:
+        """Return the time of one iteration as prepared; the state is left as it was."""
+        ...
+
+    @property
+    def work(self) -> tuple[int, int]:
+        """Of one iteration: how many gates, how many operations of the costly ones."""
+        ...
+
     def load(self, state: dict[str, Tensor]) -> None:
         """Take over the values of a saved state."""
         ...
