@@ -1,7 +1,8 @@
 """One whole training step as one flat graph, run watched, plain or compiled.
 
 State, batch, noise and learning rates come in; metrics come out and the state is updated in
-place. All three ways run the same gates.
+place. Watched, every gate runs; plain, PyTorch's fused operations take the place of some of them;
+compiled, generated code of all.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from backlit.graph.show import Shown, Times
 from backlit.graph.show.timing import time_forward
 from backlit.graph.trace import trace
 from backlit.lower import compile_graph, compiler_available, prepare_graph
+from backlit.lower.direct import direct
 from backlit.step.unroll import unroll
 
 Tensors = dict[str, Tensor]
@@ -82,7 +84,7 @@ class Step(Shown):
         self._call: Callable[..., Any] = self.gm
         self._calls: dict[int, Callable[..., Any]] = {}
         self.mode = "plain"
-        self.precision: str | None = None
+        self._prepared: tuple[str, str | None] | None = None
 
     def _update_in_place(self, gm: GraphModule, changed: list[str]) -> None:
         """Ends a graph in copies into the state's wires instead of returning the new state."""
@@ -135,14 +137,17 @@ class Step(Shown):
             raise BacklitError(f"mode: expected one of {', '.join(MODES)}, got '{mode}'")
         if mode == "compiled" and self._on_cpu() and not compiler_available():
             mode = "plain"
-        if (mode, precision) != (self.mode, self.precision):
+        if (mode, precision) != self._prepared:
             self._call, self._calls = self.gm, {}
-            if mode == "compiled" or (mode == "plain" and precision == "bfloat16"):
+            if mode != "watched":
                 inputs = self._inputs(batch, 0, 0)
-                self._ready = prepare_graph(self._compilable, inputs, precision)
-                compiled = mode == "compiled"
-                self._call = compile_graph(self._ready, inputs, say) if compiled else self._ready
-        self.mode, self.precision = mode, precision
+                ready = prepare_graph(self._compilable, inputs, precision)
+                if mode == "compiled":
+                    self._ready = ready
+                    self._call = compile_graph(ready, inputs, say)
+                else:
+                    self._call = direct(ready, range(len(self.state)))
+        self.mode, self._prepared = mode, (mode, precision)
         return mode
 
     @torch.no_grad()

@@ -7,7 +7,8 @@ stays as it is: only the prepared copy is changed. Results agree to rounding.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from typing import Any
 
 from torch.fx import GraphModule
 
@@ -24,6 +25,7 @@ from backlit.lower.passes import apply_passes, common_subexpressions, dead_gates
 
 __all__ = [
     "dead_writes",
+    "direct",
     "direct_call",
     "fuse",
     "fuse_activations",
@@ -45,6 +47,17 @@ _PASSES: tuple[Callable[[GraphModule], int], ...] = (
     common_subexpressions,
     join_gradients,
 )
+
+
+def direct(gm: GraphModule, kept: Collection[int] = ()) -> Callable[..., Any]:
+    """A prepared graph as a function that calls its fused form operation by operation.
+
+    Args:
+        gm: the flat step graph as `prepare_graph` gives it; changed in place.
+        kept: positions of inputs that are the same memory in most calls: the state.
+    """
+    fuse(gm)
+    return direct_call(gm, kept)
 
 
 def fuse(gm: GraphModule) -> dict[str, int]:

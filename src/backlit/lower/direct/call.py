@@ -51,8 +51,6 @@ _BOUND: dict[Any, Any] = {
 _MAY_COPY = {aten._unsafe_view.default, aten.reshape.default, aten._reshape_alias.default}
 
 
-
-
 def direct_call(gm: GraphModule, kept: Collection[int] = ()) -> Callable[..., Any]:
     """The graph as a function of its inputs.
 

@@ -95,9 +95,7 @@ def _same(pattern: Any, found: Any, bound: Bound) -> bool:
     if isinstance(pattern, Node) and pattern.op == "placeholder":
         name = str(pattern.target)
         if name in bound:
-            return bound[name] is found or (
-                not isinstance(found, Node) and bound[name] == found
-            )
+            return bound[name] is found or (not isinstance(found, Node) and bound[name] == found)
         bound[name] = found
         return True
     if isinstance(pattern, Node):
