@@ -11,6 +11,7 @@ from backlit.graph.backprop import value_and_grad
 from backlit.graph.trace import trace
 from backlit.lower import apply_passes, prepare_graph
 from backlit.lower.direct import (
+    add_products,
     dead_writes,
     direct,
     direct_call,
@@ -120,7 +121,7 @@ def test_gradients_of_a_convolution_are_one_call():
 def test_products_lie_flat():
     a, b, c = random(4, 3), random(4, 5, seed=1), random(5, 3, seed=2)
     gm, _ = trace(lambda a, b, c: (c + a.t().mm(b).t(),), [a, b, c])
-    new = changed(gm, turn_products)
+    new = changed(gm, turn_products, add_products)
     assert targets(new) == [aten.t.default, aten.addmm.default]
     assert_same(gm, new, a, b, c)
 

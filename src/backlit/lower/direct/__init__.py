@@ -12,6 +12,7 @@ from typing import Any
 
 from torch.fx import GraphModule
 
+from backlit.lower.batched_products import batch_products
 from backlit.lower.direct.activations import fuse_activations
 from backlit.lower.direct.adam import fuse_adam
 from backlit.lower.direct.average import fuse_averages
@@ -20,10 +21,11 @@ from backlit.lower.direct.call import direct_call
 from backlit.lower.direct.dead_writes import dead_writes
 from backlit.lower.direct.gradients import join_gradients
 from backlit.lower.direct.in_place import write_in_place
-from backlit.lower.direct.products import turn_products
+from backlit.lower.direct.products import add_products, turn_products
 from backlit.lower.passes import apply_passes, common_subexpressions, dead_gates
 
 __all__ = [
+    "add_products",
     "dead_writes",
     "direct",
     "direct_call",
@@ -40,6 +42,8 @@ __all__ = [
 _PASSES: tuple[Callable[[GraphModule], int], ...] = (
     dead_writes,
     turn_products,
+    batch_products,
+    add_products,
     fuse_batch_norm,
     fuse_activations,
     fuse_averages,

@@ -121,11 +121,17 @@ def _fuse(gm: GraphModule, group: list[_Update], aliases: Aliases) -> None:
             for kind, (old, new) in enumerate(zip(update.old, update.new, strict=True)):
                 lists[kind].append(_buffer(graph, old, new, place, aliases))
         (lr, beta1, beta2, eps), steps = group[0].how, [update.step for update in group]
-        how = {"lr": lr, "beta1": beta1, "beta2": beta2, "weight_decay": 0.0, "eps": eps}
+        how: dict[str, Any] = {
+            "lr": lr,
+            "beta1": beta1,
+            "beta2": beta2,
+            "weight_decay": 0.0,
+            "eps": eps,
+        }
         how |= {"amsgrad": False, "maximize": False}
         parameters, means, squares = lists
         grads = [update.grad for update in group]
-        args = (parameters, grads, means, squares, [], steps)
+        args: Any = (parameters, grads, means, squares, [], steps)
         call = graph.call_function(aten._fused_adam_.tensor_lr, args, how)
         call.meta["origin"] = origin_of(last)
     for buffers, kind in zip(lists, range(3), strict=True):

@@ -145,7 +145,7 @@ def _function(
 
 def _nodes(result: Any) -> list[Node]:
     found: list[Node] = []
-    map_arg(result, lambda node: found.append(node) or node)
+    map_arg(result, found.append)  # type: ignore[arg-type]
     return found
 
 

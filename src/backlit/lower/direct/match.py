@@ -73,7 +73,8 @@ def insert(before: Node, code: Callable[..., Any], arguments: list[Any]) -> Node
     graph: Graph = before.graph
     tracer, last = GraphAppendingTracer(graph), before.prev
     with graph.inserting_before(before):
-        made: Any = code(*map_arg(arguments, lambda wire: Proxy(wire, tracer)))
+        wires: Any = map_arg(arguments, lambda wire: Proxy(wire, tracer))  # type: ignore
+        made: Any = code(*wires)
     while last.next is not before:
         last = last.next
         last.meta["origin"] = origin_of(before)

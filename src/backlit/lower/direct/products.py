@@ -42,10 +42,20 @@ _ONTO = (Rule(_summed, _onto),)
 
 
 def turn_products(gm: GraphModule) -> int:
-    """(aᵀ b)ᵀ becomes bᵀ a, which needs no copy to lie flat; c + a b becomes one call.
+    """(aᵀ b)ᵀ becomes bᵀ a, which needs no copy to lie flat; a bias's gradient one sum.
 
     Args:
         gm: the flat step graph; changed in place.
     Returns: products and sums rewritten.
     """
-    return apply_rules(gm, _TURNED) + apply_rules(gm, _ONTO)
+    return apply_rules(gm, _TURNED)
+
+
+def add_products(gm: GraphModule) -> int:
+    """c + a b becomes one call.
+
+    Args:
+        gm: the flat step graph; changed in place.
+    Returns: sums rewritten.
+    """
+    return apply_rules(gm, _ONTO)
