@@ -6,7 +6,8 @@ Samples with targets come as `Labelled`, inputs and targets as tensors and the i
 parts: `labelled_pictures` from a `PictureSet`, `digits` and `wine` from scikit-learn, `mnist`,
 `fashion_mnist` and `idx` from idx files (`install` brings them in), `table` from CSV and Parquet,
 `series` and `sunspots` from a column in time, `text` and `moby_dick` by character or word,
-`sentences` and `reviews` with a class each; `pad_sequences` and `lanes` for sequences.
+`sentences`, `reviews` and `composed_reviews` with a class each; `pad_sequences` and `lanes` for
+sequences.
 
 `batch_indices` says which samples a step sees, as a pure function of its arguments, so that a
 resumed run sees what an uninterrupted one would have. `describe`, `summary` and `grid` show a set
@@ -24,7 +25,7 @@ from backlit.data.open_any import NAMED, kind_of, open_any
 from backlit.data.open_folder import folder
 from backlit.data.pictures import PictureSet
 from backlit.data.sampling import batch_indices, order
-from backlit.data.sentiment import reviews, sentences
+from backlit.data.sentiment import composed_reviews, reviews, sentences
 from backlit.data.sequences import pad_sequences
 from backlit.data.summary import sample_pictures, summary
 from backlit.data.tables import table
@@ -41,6 +42,7 @@ __all__ = [
     "Text",
     "batch_indices",
     "cache_folder",
+    "composed_reviews",
     "describe",
     "digits",
     "emoji",

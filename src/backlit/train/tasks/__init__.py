@@ -13,11 +13,20 @@ from backlit.data import NAMED, kind_of
 from backlit.errors import RecipeError
 from backlit.registry import build
 from backlit.train.tasks.files import fashion_mnist, idx, mnist, pictures, table
-from backlit.train.tasks.sequences import moby_dick, reviews, sentences, series, sunspots, text
+from backlit.train.tasks.sequences import (
+    composed_reviews,
+    moby_dick,
+    reviews,
+    sentences,
+    series,
+    sunspots,
+    text,
+)
 from backlit.train.tasks.task import Show, Task, decided, from_labelled
 from backlit.train.tasks.textbook import digits, wine
 
 SOURCES: dict[str, Callable[..., Task]] = {
+    "composed-reviews": composed_reviews,
     "digits": digits,
     "fashion-mnist": fashion_mnist,
     "idx": idx,
