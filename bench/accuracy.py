@@ -1,6 +1,6 @@
 """Accuracy of the bundled classification recipes, and of the same recipe as a plain loop.
 
-    PYTHONPATH=src python bench/accuracy.py [RECIPE ...] [--seeds N] [--first SEED] [--without-plain]
+    PYTHONPATH=src python bench/accuracy.py [RECIPE ...] [--seeds N] [--without-plain]
 
 Both start from the same weights and see the same batches; they train in turns, so that both meet
 the same machine. The plain loop is what everybody writes: eager, `torch.optim`, pictures flipped
