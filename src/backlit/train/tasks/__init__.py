@@ -14,17 +14,37 @@ from backlit.errors import RecipeError
 from backlit.registry import build
 from backlit.train.tasks.emoji import emoji
 from backlit.train.tasks.files import fashion_mnist, idx, mnist, pictures, table
+from backlit.train.tasks.sequences import (
+    composed_reviews,
+    moby_dick,
+    reviews,
+    sentences,
+    series,
+    sunspots,
+    text,
+)
 from backlit.train.tasks.task import Show, Task, decided, from_labelled
 from backlit.train.tasks.textbook import digits, wine
+from backlit.train.tasks.vision import avatars, emoji_boxes, emoji_groups
 
 SOURCES: dict[str, Callable[..., Task]] = {
+    "avatars": avatars,
+    "composed-reviews": composed_reviews,
     "digits": digits,
+    "emoji-boxes": emoji_boxes,
+    "emoji-groups": emoji_groups,
     "emoji": emoji,
     "fashion-mnist": fashion_mnist,
     "idx": idx,
     "mnist": mnist,
+    "moby-dick": moby_dick,
     "pictures": pictures,
+    "reviews": reviews,
+    "sentences": sentences,
+    "series": series,
+    "sunspots": sunspots,
     "table": table,
+    "text": text,
     "wine": wine,
 }
 """Source name -> function of its options; the annotations of a function check its options."""
@@ -32,8 +52,8 @@ SOURCES: dict[str, Callable[..., Task]] = {
 READERS: dict[str, tuple[str, ...]] = {
     "idx": ("idx",),
     "pictures": ("pictures",),
-    "table": ("table",),
-    "text": (),
+    "table": ("table", "series", "sentences"),
+    "text": ("text",),
 }
 """Kind of file or folder -> the sources that read it at `path`, the usual one first."""
 
