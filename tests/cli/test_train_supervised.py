@@ -187,6 +187,11 @@ def test_a_run_can_be_looked_at_and_checked(here, capsys):
     assert "linear" in table and "in all" in table
     line = refused(capsys, "sample", "r")
     assert "r: expected the run of a game, got supervised training" in line
+    (here / "some.py").write_text(
+        "from torch import nn\nfrom backlit.supervised import Supervised\n"
+        "it = Supervised(nn.Linear(2, 2))\n"
+    )
+    assert "expected a batch beside the step; name a tuple" in refused(capsys, "look", "some.py:it")
 
 
 def test_sentences_of_unequal_length_and_of_none(here, capsys):

@@ -68,16 +68,10 @@ def source_of(data: str, own: str = "") -> tuple[str, str | None]:
 
     Raises:
         DataError: nothing there, or a file of another kind.
-        RecipeError: no source reads it.
     """
     if data in NAMED and data in SOURCES:
         return data, None
-    kind = kind_of(data)
-    readers = READERS[kind]
-    if not readers:
-        known = ", ".join(kind for kind, readers in READERS.items() if readers)
-        raise RecipeError(f"--data {data}: expected one of {known}, got a {kind}")
-    own = ALIKE.get(own, own)
+    own, readers = ALIKE.get(own, own), READERS[kind_of(data)]
     return own if own in readers else readers[0], str(Path(data).expanduser())
 
 

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 from backlit.data import Labelled
 from backlit.supervised import Samples, Supervised
-from backlit.train.files import write_whole
+from backlit.train.drawing import pixels, write_png
 
 RESULT = "result.png"
 _EDGE_PX, _NAMES_PX, _HEAD_PX = 480, 110, 30
@@ -34,7 +32,8 @@ def result_picture(
         data: where they come from: its mean and std give pictures and numbers back as they were.
     """
     if data.classes and judged.y.dim() == 1:
-        pictures = _pictures(judged, data)
+        shown = judged.x.dim() == 4 and judged.x.shape[1] in (1, 3)
+        pictures = pixels(data, judged.x) if shown else None
         return partial(draw_classes, judged, pictures)
     if judged.y.is_floating_point() and judged.y[0].numel() == 1:
         return partial(draw_numbers, judged, data.target_mean, data.target_std)
@@ -62,7 +61,7 @@ def draw_classes(
         sheet.paste(samples, (matrix.width, 0))
     title = f"{judged.name}: accuracy {found.accuracy:.4f} of {len(judged):,}"
     ImageDraw.Draw(sheet).text((10, 8), title, _INK, ImageFont.load_default(15))
-    return _written(folder / RESULT, sheet)
+    return write_png(folder / RESULT, sheet)
 
 
 def draw_numbers(
@@ -94,15 +93,7 @@ def draw_numbers(
         draw.ellipse([x - 2.5, y - 2.5, x + 2.5, y + 2.5], (31, 119, 180))
     title = f"{judged.name}: predicted over true, RMSE {rmse:.4g}"
     draw.text((10, 8), title, _INK, ImageFont.load_default(15))
-    return _written(folder / RESULT, sheet)
-
-
-def _pictures(judged: Samples, data: Labelled) -> np.ndarray | None:
-    if judged.x.dim() != 4 or judged.x.shape[1] not in (1, 3):
-        return None
-    x = judged.x if data.mean is None or data.std is None else judged.x * data.std + data.mean
-    bytes_: Tensor = x.clamp(0, 1).mul(255).round().to(torch.uint8)
-    return bytes_.permute(0, 2, 3, 1).contiguous().numpy()
+    return write_png(folder / RESULT, sheet)
 
 
 def _matrix(counts: np.ndarray, names: tuple[str, ...]) -> Image.Image:
@@ -158,10 +149,3 @@ def _samples(pictures: np.ndarray, judged: Samples, answers: Tensor) -> Image.Im
         if truth != answer:
             draw.text((x, y + _CELL_PX + 13), f"is {truth[:12]}", _INK, font)
     return sheet
-
-
-def _written(path: Path, sheet: Image.Image) -> Path:
-    buffer = io.BytesIO()
-    sheet.save(buffer, "PNG")
-    write_whole(path, buffer.getvalue(), "picture")
-    return path
