@@ -359,7 +359,8 @@ class Game:
     @property
     def work(self) -> tuple[int, int]:
         """Of the largest step that is prepared: how many gates, how many operations."""
-        return self.steps[max(self.steps)].work
+        # Before any is prepared too: Python 3.11 asks when it checks for a protocol.
+        return self.steps[max(self.steps)].work if self.steps else (0, 0)
 
     def _as_prepared(self, batch: Tensor) -> Tensor:
         """The batch in the memory layout of the one the game was prepared with.

@@ -242,7 +242,8 @@ class Supervised:
     @property
     def work(self) -> tuple[int, int]:
         """Of the largest step that is prepared: how many gates, how many operations."""
-        return max(step.work for step in self.steps.values())
+        # Before any is prepared too: Python 3.11 asks when it checks for a protocol.
+        return max((step.work for step in self.steps.values()), default=(0, 0))
 
     def first_nonfinite(self, batch: Batch, index: int, state_before: Tensors) -> str:
         """Replays step `index` from a state and names the first gate with NaN or ∞."""

@@ -1,10 +1,12 @@
 """Picture tasks from the bundled emoji: boxes around them, faces to recognise, groups."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
+from torch.nn.functional import interpolate
 
 import backlit.data
 from backlit.data import Labelled
@@ -24,6 +26,7 @@ from backlit.train.tasks.task import Show, Task, from_labelled
 from backlit.train.weight_picture import weight_picture
 
 _SHOWN = 12
+_STORED_PX = 64
 
 
 def emoji_boxes(
@@ -109,8 +112,18 @@ def emoji_groups(
     test: float = 0.2,
     seed: int = 0,
 ) -> Task:
-    """Groups of emoji as classes; options as `backlit.data.emoji_groups`."""
-    data = backlit.data.emoji_groups(groups, size, style, validation, test, seed)
+    """Groups of emoji as classes.
+
+    Args:
+        groups, style, validation, test, seed: as `backlit.data.emoji_groups`.
+        size: edge in pixels, default 16; above 64, as they are stored, they are enlarged,
+            bilinearly.
+    """
+    data = backlit.data.emoji_groups(groups, min(size, _STORED_PX), style, validation, test, seed)
+    if size > _STORED_PX:
+        larger = interpolate(data.inputs, (size, size), mode="bilinear", align_corners=False)
+        fact = f"enlarged from {_STORED_PX} to {size} pixels, bilinearly"
+        data = replace(data, inputs=larger, facts=(*data.facts, fact))
     return from_labelled(data, show=_weights(data))
 
 
