@@ -51,8 +51,8 @@ def layers(target: nn.Module | Graph, *inputs: Any, **named: Any) -> list[Layer]
 
     Args:
         target: a network, or a graph that was captured.
-        inputs, named: an example batch for a network, (N, ...); tensors on the "meta" device serve for a
-            network there.
+        inputs, named: an example batch for a network, (N, ...); tensors on the "meta" device serve
+            for a network there.
 
     Returns:
         The layers; no arithmetic is done on the batch.

@@ -12,6 +12,7 @@ from typing import Any
 from backlit.data import NAMED, kind_of
 from backlit.errors import RecipeError
 from backlit.registry import build
+from backlit.train.tasks.emoji import emoji
 from backlit.train.tasks.files import fashion_mnist, idx, mnist, pictures, table
 from backlit.train.tasks.sequences import (
     composed_reviews,
@@ -28,6 +29,7 @@ from backlit.train.tasks.textbook import digits, wine
 SOURCES: dict[str, Callable[..., Task]] = {
     "composed-reviews": composed_reviews,
     "digits": digits,
+    "emoji": emoji,
     "fashion-mnist": fashion_mnist,
     "idx": idx,
     "mnist": mnist,
