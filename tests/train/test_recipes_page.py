@@ -30,7 +30,7 @@ def test_every_source_is_listed() -> None:
 
 def test_every_section_and_key_is_listed() -> None:
     sections = first_column("| section |")
-    for name, field in FitRecipe.model_fields.items():
+    for name in FitRecipe.model_fields:
         assert f"[{name}]" in sections or f"`{name}`" in PAGE, name
     for name in ("regularise", "fit", "train"):
         model = FitRecipe.model_fields[name].annotation

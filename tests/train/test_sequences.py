@@ -6,8 +6,10 @@ import random
 
 import pytest
 import torch
+from typer.testing import CliRunner
 
 import backlit as bl
+from backlit.cli import app
 from backlit.errors import BacklitError, DataError, RecipeError
 from backlit.nets import CharacterModel, SequenceClassifier
 from backlit.supervised import Lanes, Samples, Supervised, sample_text
@@ -64,6 +66,10 @@ def test_a_text_is_learnt_scored_and_sampled(book, tmp_path, capsys):
     assert "abbaabba" in sample and len(sample) == 21
     said = capsys.readouterr().out
     assert sample.strip() in said and "bits_per_character" in said
+    for more in ([], ["--out", str(tmp_path / "out.txt")]):
+        main = ["sample", str(run.folder), "--n", "12", "--temperature", "0", *more]
+        assert CliRunner().invoke(app, main).exit_code == 0
+    assert (tmp_path / "out.txt").read_text() == sample[:12] + "\n"
     found, batch, step = open_step(run.folder, 2)  # of all lanes, whatever was asked for
     assert step == 60 and batch["x"].shape == (4, 2) and found.state["carry/h"].any()
     found.step(batch, step)
