@@ -3,6 +3,8 @@
 import json
 import math
 import random
+import re
+from pathlib import Path
 
 import pytest
 import torch
@@ -165,6 +167,29 @@ def test_training_does_not_depend_on_padding():
         torch.testing.assert_close(ends[1][name], value, rtol=0, atol=1e-12)
 
 
+PAGE = (Path(__file__).parents[2] / "docs" / "sequences.md").read_text()
+
+
+def test_the_page_names_recipes_that_exist():
+    named = re.findall(r"backlit train (\S+)", PAGE)
+    assert {"sunspots", "characters", "sentiment"} <= set(named) <= set(bl.train.bundled())
+
+
+def test_the_page_carries_a_state(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (code,) = re.findall(r"```python\n(.*?)```", PAGE, re.S)
+    short = {
+        "width=128": "width=4",
+        "length=32": "length=2",
+        "steps=3_000": 'mode="plain", steps=2',
+    }
+    for old, new in short.items():
+        assert old in code
+        code = code.replace(old, new)
+    exec(code, {})
+    assert (tmp_path / "runs/moby/final.png").is_file()
+
+
 class Turns(torch.nn.Module):
     """Expects token 1 after 2 and 2 after 1, three times as likely as 3."""
 
@@ -238,7 +263,6 @@ def test_bundled_text_and_sentences():
 
 def test_the_grammar_writes_what_is_bundled():
     import importlib.util
-    from pathlib import Path
 
     place = Path(__file__).parents[2] / "tools" / "compose_reviews.py"
     spec = importlib.util.spec_from_file_location("compose_reviews", place)
