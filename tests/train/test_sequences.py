@@ -72,6 +72,8 @@ def test_a_text_is_learnt_scored_and_sampled(book, tmp_path, capsys):
         main = ["sample", str(run.folder), "--n", "12", "--temperature", "0", *more]
         assert CliRunner().invoke(app, main).exit_code == 0
     assert (tmp_path / "out.txt").read_text() == sample[:12] + "\n"
+    table = CliRunner().invoke(app, ["look", str(run.folder), "--layers"])
+    assert "recurrent" in table.output, table.output
     found, batch, step = open_step(run.folder, 2)  # of all lanes, whatever was asked for
     assert step == 60 and batch["x"].shape == (4, 2) and found.state["carry/h"].any()
     found.step(batch, step)
