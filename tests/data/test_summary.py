@@ -149,7 +149,8 @@ def test_refused(tmp_path):
 
     assert refused("nowhere") == (
         "expected digits, wine, mnist, fashion-mnist, sunspots, reviews, composed-reviews,"
-        " moby-dick, emoji, a folder or a file; found nothing at nowhere"
+        " moby-dick, emoji, emoji-groups, emoji-boxes, avatars, a folder or a file;"
+        " found nothing at nowhere"
     )
     (tmp_path / "a.csv").write_text("x,y\n1,2\n")
     assert refused(str(tmp_path / "a.csv"), as_series=True) == (

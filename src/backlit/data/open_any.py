@@ -4,13 +4,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Literal, TypeAlias
 
+from backlit.data.avatars import avatars
 from backlit.data.decode import EXTENSIONS
+from backlit.data.emoji_groups import emoji_groups
 from backlit.data.fluent import emoji
 from backlit.data.idx_files import fashion_mnist, find_idx, idx, mnist
 from backlit.data.labelled import Labelled
 from backlit.data.open_folder import folder
 from backlit.data.pictures import PictureSet
 from backlit.data.rows import TABLES
+from backlit.data.scenes import emoji_boxes
 from backlit.data.sentiment import composed_reviews, reviews
 from backlit.data.tables import table
 from backlit.data.textbook import digits, wine
@@ -28,6 +31,9 @@ NAMED: dict[str, Callable[[], Labelled | PictureSet]] = {
     "composed-reviews": composed_reviews,
     "moby-dick": lambda: moby_dick().windows(64),
     "emoji": emoji,
+    "emoji-groups": emoji_groups,
+    "emoji-boxes": emoji_boxes,
+    "avatars": avatars,
 }
 TEXTS = (".txt", ".md", ".text")
 
@@ -67,8 +73,8 @@ def open_any(
     """Open a named set, a folder or a file by what it holds.
 
     Args:
-        target: digits, wine, mnist, fashion-mnist, sunspots, reviews or emoji; else a folder with
-            idx files, a folder of pictures, a table (.csv, .tsv, .parquet) or a text (.txt, .md).
+        target: a name of `NAMED`; else a folder with idx files, a folder of pictures, a table
+            (.csv, .tsv, .parquet) or a text (.txt, .md).
         column: of a table, the one to predict; by default the last.
         as_series: take that column as a series in time.
         level: "char" or "word", for a text.

@@ -16,11 +16,13 @@ from backlit.supervised.augment import (
     ShiftedCrop,
     augmentations,
 )
+from backlit.supervised.detection import detection_scores, detections
 from backlit.supervised.lanes import Lanes
 from backlit.supervised.sample_text import sample_text
 from backlit.supervised.samples import Samples
 from backlit.supervised.scores import ClassScores, Scores, balanced_weights, classifier_scores
 from backlit.supervised.supervised import Supervised
+from backlit.supervised.verification import verification
 
 __all__ = [
     "AUGMENTATIONS",
@@ -38,5 +40,8 @@ __all__ = [
     "augmentations",
     "balanced_weights",
     "classifier_scores",
+    "detection_scores",
+    "detections",
     "sample_text",
+    "verification",
 ]

@@ -11,11 +11,14 @@ moment: every file is written aside, synced and renamed.
 import sys
 import types
 
+from backlit.train.box_picture import box_picture
 from backlit.train.build import build_data, build_game
 from backlit.train.build_fit import build_fit, build_task
 from backlit.train.checkpoint import Checkpoint, Checkpoints, DamagedCheckpoint
+from backlit.train.compare import compare_runs
 from backlit.train.curves import write_curves
 from backlit.train.environment import environment
+from backlit.train.feature_picture import Features, feature_picture
 from backlit.train.fit_recipe import FitRecipe
 from backlit.train.folder import RunFolder
 from backlit.train.follow import follow
@@ -31,12 +34,14 @@ from backlit.train.stopping import Interrupted
 from backlit.train.surface import draw_paths
 from backlit.train.tasks import Task
 from backlit.train.trainable import Evaluates, Generates, Progress, Trainable
+from backlit.train.weight_picture import weight_picture
 
 __all__ = [
     "Checkpoint",
     "Checkpoints",
     "DamagedCheckpoint",
     "Evaluates",
+    "Features",
     "FitRecipe",
     "Generates",
     "Interrupted",
@@ -50,13 +55,16 @@ __all__ = [
     "RunLog",
     "Task",
     "Trainable",
+    "box_picture",
     "build_data",
     "build_fit",
     "build_game",
     "build_task",
     "bundled",
+    "compare_runs",
     "draw_paths",
     "environment",
+    "feature_picture",
     "follow",
     "load_recipe",
     "open_run",
@@ -66,6 +74,7 @@ __all__ = [
     "reporter",
     "run_recipe",
     "train",
+    "weight_picture",
     "write_curves",
     "write_picture",
 ]

@@ -56,7 +56,9 @@ def train(
     sample_every: int = 500,
     pictures: int = 64,
     mode: str = "auto",
+    precision: str = "auto",
     threads: int = 0,
+    steps_per_call: int = 0,
     best: str = "",
     validation: Samples | None = None,
     test: Samples | None = None,
@@ -87,8 +89,14 @@ def train(
         sample_every: steps between grids of pictures, 0 for none but the last; default 500.
         pictures: pictures in a grid, default 64.
         mode: "auto" (compiled where a C++ compiler is found), "compiled", "plain" or "watched".
-        threads: CPU threads; 0, the default, leaves torch's choice. A resumed run takes mode and
-            threads from its own record.
+        precision: "auto" (bfloat16 for large float32 networks where the machine has fast
+            bfloat16, else the networks' own), "float32", "bfloat16" or "float64". Parameters and
+            optimiser state keep the networks' own.
+        threads: CPU threads; 0, the default, leaves torch's choice.
+        steps_per_call: steps compiled into one call, where the rates stay; 0, the default, takes
+            several only where steps are so short and so many that it saves time. Checkpoints,
+            pictures and Ctrl-C wait for the end of a call. A resumed run takes mode, precision,
+            threads and steps_per_call from its own record.
         best: metric whose lowest mean over `save_every` steps marks the best checkpoint, kept
             beside the two last; "" (default) for none, since GAN losses do not rank pictures.
         validation: samples to validate on, in evaluation mode (`Supervised` alone). When training
