@@ -63,25 +63,36 @@ def avatars(
 
     Args:
         strangers: further people, never trained on, whose pictures must be told apart by their
-            features: "verification of strangers"; 0 for none.
+            features: "verification_of_strangers"; 0 for none.
     """
     data = backlit.data.avatars(people, views, size, 0, validation, test, seed)
     others = backlit.data.avatars(strangers, 20, size, people, 0, 0, seed) if strangers else None
 
+    usual = from_labelled(data).show
+
     def measure(trained: Any, judged: Samples) -> dict[str, float]:
+        if not _has_features(trained):
+            return {}
         found = {"verification": verification(trained.predict(judged.x), judged.y)}
         if others is not None:
             features = trained.predict(others.inputs)
             found["verification_of_strangers"] = verification(features, others.targets)
         return found
 
-    def show(trained: Supervised, folder: Path) -> Path:
+    def show(trained: Supervised, folder: Path) -> Path | None:
+        if not _has_features(trained):
+            return None if usual is None else usual(trained, folder)
         x, y = data.batch(data.test if len(data.test) else data.train)
         title = type(trained.rules.objective.module).__name__
         shown = features_of(trained, x, y)
         return write_png(folder / "features.png", feature_picture({title: shown}, data.classes))
 
     return from_labelled(data, show=show, measure=measure)
+
+
+def _has_features(trained: Any) -> bool:
+    """Whether the network ends in features and the loss makes scores of them."""
+    return callable(getattr(trained.rules.objective.module, "scores", None))
 
 
 def features_of(trained: Supervised, x: torch.Tensor, y: torch.Tensor) -> Features:
