@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from backlit.data import avatars, emoji_boxes, emoji_groups, open_any
+from backlit.data import avatars, emoji_boxes, open_any
 from backlit.data.chance import Chance
 from backlit.errors import DataError
 
@@ -80,17 +80,5 @@ def test_avatars() -> None:
         avatars(100, skip=5)
 
 
-def test_groups() -> None:
-    data = emoji_groups(("travel", "food"), size=8)
-    assert data.classes == ("travel", "food") and data.inputs.shape[1:] == (3, 8, 8)
-    assert data.class_counts["food"] == 123
-    by_name = dict(zip(data.names, data.targets.tolist(), strict=True))
-    assert by_name["red apple"] == 1 and by_name["automobile"] == 0
-    with pytest.raises(DataError, match="share no emoji, got faces, smileys"):
-        emoji_groups(("faces", "smileys"), size=8)
-    with pytest.raises(DataError, match="expected a list of at least 2 groups, got 'food'"):
-        emoji_groups("food")
-
-
 def test_by_name() -> None:
-    assert len(open_any("emoji-groups")) == 259
+    assert len(open_any("avatars")) == 800

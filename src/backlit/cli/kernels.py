@@ -16,17 +16,18 @@ def kernels_of(found: Any, given: tuple[Any, ...]) -> str:
     """The table of kernels of a game's step, or of a graph's forward and backward pass.
 
     Args:
-        found: a `Game`, a `Graph` or what `capture` takes.
-        given: the game's pictures and step, or the inputs to capture with.
+        found: a `Game`, a `Supervised`, a `Graph` or what `capture` takes.
+        given: its batch and step, or the inputs to capture with.
     """
+    from backlit.cli.target import prepared
     from backlit.gan import Game
     from backlit.graph import Graph, capture
     from backlit.lower import choose, kernel_table
+    from backlit.supervised import Supervised
 
     inputs: list[Tensor] = []
-    if isinstance(found, Game):
-        found.prepare(given[0])
-        gm = found.steps[max(found.steps)].gm  # with G, with penalty
+    if isinstance(found, Game | Supervised):
+        gm = prepared(found, given[0])[0].gm
     else:
         graph = found if isinstance(found, Graph) else capture(found, *given)
         gm, inputs = _both_passes(graph)

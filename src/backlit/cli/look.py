@@ -63,6 +63,14 @@ def look(
             "measured the first time.",
         ),
     ] = False,
+    layers: Annotated[
+        bool,
+        typer.Option(
+            "--layers",
+            help="Instead of the graph: each layer's parameters and multiply-adds, and what "
+            "local connection and weight sharing save.",
+        ),
+    ] = False,
 ) -> None:
     """Look at a graph of gates: values, gradients, time, from one watched pass.
 
@@ -74,6 +82,11 @@ def look(
         from backlit.cli.kernels import kernels_of
 
         typer.echo(kernels_of(*_found(target, [_example(text) for text in inputs or ()], batch)))
+        return
+    if layers:
+        from backlit.cli.layers import layers_of
+
+        typer.echo(layers_of(*_found(target, [_example(text) for text in inputs or ()], batch)))
         return
     d = _described(target, [_example(text) for text in inputs or ()], batch, pictures=bool(html))
     if html is not None:
@@ -93,6 +106,7 @@ def _found(target: str, inputs: "list[Tensor]", batch: int) -> tuple[Any, tuple[
     """What a target names: a game, a graph or something to capture, and its inputs."""
     from backlit.cli.target import load_target
     from backlit.gan import Game
+    from backlit.supervised import Supervised
 
     found, given = load_target(target, batch, tuple(inputs))
     if isinstance(found, type):
@@ -103,30 +117,24 @@ def _found(target: str, inputs: "list[Tensor]", batch: int) -> tuple[Any, tuple[
                 f"{target}: expected a class made without arguments: {error}; name an object "
                 "or a function that returns one"
             ) from None
-    if isinstance(found, Game) and len(given) != 2:
+    if isinstance(found, Game | Supervised) and len(given) != 2:
+        what, beside = ("game", "pictures") if isinstance(found, Game) else ("step", "a batch")
         raise BacklitError(
-            f"{target}: expected pictures beside the game; name a tuple (game, pictures, 0)"
+            f"{target}: expected {beside} beside the {what}; name a tuple ({what}, {beside}, 0)"
         )
     return found, given
 
 
 def _described(target: str, inputs: "list[Tensor]", batch: int, pictures: bool) -> "Description":
+    from backlit.cli.target import prepared
     from backlit.gan import Game
     from backlit.graph import Graph, Watched, capture, show
     from backlit.supervised import Supervised
 
     found, given = _found(target, inputs, batch)
     if isinstance(found, Game | Supervised):
-        samples, index = given
-        found.prepare(samples)
-        step = (
-            list(found.steps.values())[-1]
-            if isinstance(found, Supervised)
-            else (
-                found.steps[max(found.steps)]  # with G, with penalty
-            )
-        )
-        tensors = samples if isinstance(found, Supervised) else {"real": samples}
+        step, tensors = prepared(found, given[0])
+        index = given[1]
         times = step.times(tensors, found.seed, index)
         _, watched = step.watch(tensors, found.seed, index)
         title = Path(target).name if Path(target).is_dir() else target

@@ -4,9 +4,16 @@ import importlib
 import inspect
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from backlit.errors import BacklitError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from backlit.gan import Game
+    from backlit.step import Step
+    from backlit.supervised import Supervised
 
 
 def load_target(
@@ -49,6 +56,16 @@ def load_target(
             "name a tuple (network, *inputs), or a function without arguments that returns one"
         )
     return found, ()
+
+
+def prepared(found: "Game | Supervised", batch: Any) -> "tuple[Step, dict[str, Tensor]]":
+    """The whole step of what a run trains, and the batch by the names of the step's wires."""
+    from backlit.gan import Game
+
+    found.prepare(batch)
+    if isinstance(found, Game):
+        return found.steps[max(found.steps)], {"real": batch}  # with G, with penalty
+    return list(found.steps.values())[-1], batch
 
 
 def _module(name: str) -> Any:

@@ -7,7 +7,7 @@ parts: `labelled_pictures` from a `PictureSet`, `digits` and `wine` from scikit-
 `fashion_mnist` and `idx` from idx files (`install` brings them in), `table` from CSV and Parquet,
 `series` and `sunspots` from a column in time, `text` by character or word, `sentences` and
 `reviews` with a class each; `pad_sequences` and `lanes` for sequences; made from the emoji,
-`emoji_boxes` to be found, `avatars` to be recognised and `emoji_groups` to be told apart.
+`emoji_boxes` to be found and `avatars` to be recognised.
 
 `batch_indices` says which samples a step sees, as a pure function of its arguments, so that a
 resumed run sees what an uninterrupted one would have. `describe`, `summary` and `grid` show a set
@@ -16,7 +16,6 @@ before anything is trained on it.
 
 from backlit.data.avatars import avatars
 from backlit.data.cache import CacheWarning
-from backlit.data.emoji_groups import emoji_groups
 from backlit.data.fetch import install
 from backlit.data.fluent import emoji
 from backlit.data.from_pictures import labelled_pictures
@@ -51,7 +50,6 @@ __all__ = [
     "digits",
     "emoji",
     "emoji_boxes",
-    "emoji_groups",
     "fashion_mnist",
     "folder",
     "grid",

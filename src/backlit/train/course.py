@@ -53,10 +53,10 @@ class Course:
                 f"{type(trained).__name__}"
             )
         if fit.patience and validation is None:
-            raise RecipeError("train: patience needs validation samples, got none")
+            raise RecipeError("fit: patience needs validation samples, got none")
         if validation is not None and fit.validate_every > steps:
             raise RecipeError(
-                f"train: expected validate_every of at most {steps} steps, got {fit.validate_every}"
+                f"fit: expected validate_every of at most {steps} steps, got {fit.validate_every}"
             )
         rates = {} if isinstance(plan, Constant) else getattr(trained, "rates", {})
         self._rates = {name: (rate, float(rate)) for name, rate in rates.items()}

@@ -12,16 +12,17 @@ from typing import Any
 from backlit.data import NAMED, kind_of
 from backlit.errors import RecipeError
 from backlit.registry import build
+from backlit.train.tasks.emoji import emoji
 from backlit.train.tasks.files import fashion_mnist, idx, mnist, pictures, table
 from backlit.train.tasks.task import Show, Task, decided, from_labelled
 from backlit.train.tasks.textbook import digits, wine
-from backlit.train.tasks.vision import avatars, emoji_boxes, emoji_groups
+from backlit.train.tasks.vision import avatars, emoji_boxes
 
 SOURCES: dict[str, Callable[..., Task]] = {
     "avatars": avatars,
     "digits": digits,
+    "emoji": emoji,
     "emoji-boxes": emoji_boxes,
-    "emoji-groups": emoji_groups,
     "fashion-mnist": fashion_mnist,
     "idx": idx,
     "mnist": mnist,

@@ -1,8 +1,8 @@
-"""Picture tasks from the bundled emoji: boxes around them, faces to recognise, groups."""
+"""Picture tasks from the bundled emoji: boxes around them, faces to recognise; weights seen."""
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 
@@ -20,6 +20,7 @@ from backlit.supervised import (
 from backlit.train.box_picture import box_picture
 from backlit.train.drawing import pixels, write_png
 from backlit.train.feature_picture import Features, feature_picture
+from backlit.train.tasks.results import RESULT
 from backlit.train.tasks.task import Show, Task, from_labelled
 from backlit.train.weight_picture import weight_picture
 
@@ -45,7 +46,7 @@ def emoji_boxes(
         x, y = data.batch(data.test[:_SHOWN] if len(data.test) else data.train[:_SHOWN])
         found = detections(trained.predict(x))
         picture = box_picture(pixels(data, x), y, found, data.classes)
-        return write_png(folder / "boxes.png", picture)
+        return write_png(folder / RESULT, picture)
 
     return from_labelled(data, show=show, measure=measure)
 
@@ -85,7 +86,7 @@ def avatars(
         x, y = data.batch(data.test if len(data.test) else data.train)
         title = type(trained.rules.objective.module).__name__
         shown = features_of(trained, x, y)
-        return write_png(folder / "features.png", feature_picture({title: shown}, data.classes))
+        return write_png(folder / RESULT, feature_picture({title: shown}, data.classes))
 
     return from_labelled(data, show=show, measure=measure)
 
@@ -112,20 +113,8 @@ def features_of(trained: Supervised, x: torch.Tensor, y: torch.Tensor) -> Featur
     )
 
 
-def emoji_groups(
-    groups: Sequence[str] = ("animals", "faces"),
-    size: Count = 16,
-    style: Literal["3d", "flat"] = "3d",
-    validation: float = 0.15,
-    test: float = 0.2,
-    seed: int = 0,
-) -> Task:
-    """Groups of emoji as classes; options as `backlit.data.emoji_groups`."""
-    data = backlit.data.emoji_groups(groups, size, style, validation, test, seed)
-    return from_labelled(data, show=_weights(data))
-
-
-def _weights(data: Labelled) -> Show:
+def weights(data: Labelled) -> Show:
+    """What draws a logistic regression's weights, or of another network the usual picture."""
     usual = from_labelled(data).show
 
     def show(trained: Supervised, folder: Path) -> Path | None:
@@ -136,6 +125,6 @@ def _weights(data: Labelled) -> Show:
         chances = trained.predict(x).sigmoid().flatten()
         weights = network.linear.weight.detach().view(data.inputs.shape[1:])
         picture = weight_picture(weights, data.classes, pixels(data, x), chances, y)
-        return write_png(folder / "weights.png", picture)
+        return write_png(folder / RESULT, picture)
 
     return show
