@@ -40,6 +40,8 @@ def emoji_boxes(
     data = backlit.data.emoji_boxes(n, size, most, kinds, validation, test, seed)
 
     def measure(trained: Any, judged: Samples) -> dict[str, float]:
+        if not judged.y[..., 4:].any():
+            return {}
         return detection_scores(detections(trained.predict(judged.x), least=0.02), judged.y)
 
     def show(trained: Supervised, folder: Path) -> Path:
@@ -74,7 +76,9 @@ def avatars(
     def measure(trained: Any, judged: Samples) -> dict[str, float]:
         if not _has_features(trained):
             return {}
-        found = {"verification": verification(trained.predict(judged.x), judged.y)}
+        found = {}
+        if judged.y.bincount().max() > 1:
+            found["verification"] = verification(trained.predict(judged.x), judged.y)
         if others is not None:
             features = trained.predict(others.inputs)
             found["verification_of_strangers"] = verification(features, others.targets)
