@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from backlit.data import avatars, emoji_boxes, open_any
+from backlit.data import avatars, emoji_boxes, open_any, sample_pictures, summary
 from backlit.data.chance import Chance
 from backlit.errors import DataError
 
@@ -82,3 +82,10 @@ def test_avatars() -> None:
 
 def test_by_name() -> None:
     assert len(open_any("avatars")) == 800
+
+
+def test_boxes_can_be_looked_at() -> None:
+    data = emoji_boxes(20, size=16)
+    assert "20 samples of 3x16x16" in summary(data)
+    pictures = sample_pictures(data, 5)
+    assert pictures is not None and pictures.shape == (20, 16, 16, 3)

@@ -27,7 +27,7 @@ def write_curves(
         panels: title -> name of the curve -> (step, value); values that are not finite are left
             out, long curves are averaged to a point for every two pixels.
         mark: a step to mark with a line ("best"), in every panel or for each title its own.
-        same_scale: draw all panels over the same values, default False.
+        same_scale: draw all panels over the same values, from 0 on; default False.
 
     Raises:
         RunError: the file cannot be written.
@@ -35,7 +35,7 @@ def write_curves(
     picture = Image.new("RGB", (_WIDTH_PX, _HEIGHT_PX * len(panels)), "white")
     every = [v for curves in panels.values() for c in curves.values() for _, v in c]
     finite = [value for value in every if math.isfinite(value)]
-    span = (min(finite), max(finite)) if same_scale and finite else None
+    span = (min(0.0, *finite), max(finite)) if same_scale and finite else None
     for row, (title, curves) in enumerate(panels.items()):
         marked = mark.get(title) if isinstance(mark, Mapping) else mark
         _panel(picture, row * _HEIGHT_PX, title, curves, marked, span)
