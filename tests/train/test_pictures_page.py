@@ -1,5 +1,6 @@
-"""docs/pictures.md and docs/optimisers.md: their pictures are there and small, their recipes too."""
+"""docs/pictures.md and docs/optimisers.md: pictures there and small, recipes that exist."""
 
+import math
 import re
 from pathlib import Path
 
@@ -28,9 +29,6 @@ def test_recipes_exist() -> None:
 @pytest.mark.parametrize("name", SURFACES)
 def test_distances_on_the_page(name: str) -> None:
     where, paths = SURFACES[name], optimiser_paths(name)
-    shown = [
-        f"{((path[-1, 0] - where.minimum[0]) ** 2 + (path[-1, 1] - where.minimum[1]) ** 2) ** 0.5:.3f}"
-        for path in paths.values()
-    ]
+    shown = [f"{math.dist(path[-1].tolist(), where.minimum):.3f}" for path in paths.values()]
     assert f"| `{name}` | {' | '.join(shown)} |" in PAGES["optimisers.md"]
     assert f"| on | {' | '.join(OPTIMISER_CHOICE)} |" in PAGES["optimisers.md"]

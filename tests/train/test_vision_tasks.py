@@ -56,7 +56,7 @@ def test_compare(tmp_path: Path) -> None:
     assert list(found) == ["plain", "cured"] and found["plain"].text
     with Image.open(tmp_path / "both.png") as picture:
         assert picture.size == (720, 600)
-    with pytest.raises(RunError, match="expected run folders of different names, got .*"):
+    with pytest.raises(RunError, match="expected run folders of different names, got "):
         compare_runs([tmp_path / "plain", tmp_path / "plain"], tmp_path / "both.png")
 
 
