@@ -175,7 +175,7 @@ def test_a_cosine_ends_with_its_steps(here, capsys):
     cosine = ["--data", "things.csv", *TINY, "--set", "schedule=cosine", "--run", "r"]
     said(capsys, "train", "wine", *cosine, "--steps", "4")
     line = refused(capsys, "train", "wine", *cosine, "--steps", "8")
-    assert "train.steps is 4 there, 8 asked for" in line
+    assert "train.steps is 4 there, 8 asked for" in line and "may be raised" not in line
 
 
 def test_a_run_can_be_looked_at_and_checked(here, capsys):
@@ -187,3 +187,15 @@ def test_a_run_can_be_looked_at_and_checked(here, capsys):
     assert "linear" in table and "in all" in table
     line = refused(capsys, "sample", "r")
     assert "r: expected the run of a game, got supervised training" in line
+
+
+def test_sentences_of_unequal_length_and_of_none(here, capsys):
+    lines = [f"{'good ' * (i % 4 + 1)}film,{'ab'[i % 2]}" for i in range(40)]
+    file = here / "films.csv"
+    file.write_text("text,label\n" + "\n".join(lines) + "\n")
+    small = ["--set", "network.width=4", "--set", "network.features=4"]
+    output = said(capsys, "train", "sentiment", "--data", "films.csv", *STEPS, *small)
+    assert "sentences: sentences of 2 to 5 words, padded at the end" in output
+    file.write_text("text,label\n" + "\n".join([*lines, " ,a"]) + "\n")
+    line = refused(capsys, "train", "sentiment", "--data", "films.csv", *STEPS, *small, "--fresh")
+    assert "films.csv, line 42, column 'text': expected a sentence of at least 1 word" in line

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from backlit.data import avatars, emoji_boxes, open_any, sample_pictures, summary
+from backlit.data import avatars, emoji_boxes, emoji_groups, open_any, sample_pictures, summary
 from backlit.data.chance import Chance
 from backlit.errors import DataError
 
@@ -78,6 +78,18 @@ def test_avatars() -> None:
     assert len(set(every.classes)) == 104
     with pytest.raises(DataError, match=r"together at most 104, .* got people 100, skip 5"):
         avatars(100, skip=5)
+
+
+def test_groups() -> None:
+    data = emoji_groups(("travel", "food"), size=8)
+    assert data.classes == ("travel", "food") and data.inputs.shape[1:] == (3, 8, 8)
+    assert data.class_counts["food"] == 123
+    by_name = dict(zip(data.names, data.targets.tolist(), strict=True))
+    assert by_name["red apple"] == 1 and by_name["automobile"] == 0
+    with pytest.raises(DataError, match="share no emoji, got faces, smileys"):
+        emoji_groups(("faces", "smileys"), size=8)
+    with pytest.raises(DataError, match="expected a list of at least 2 groups, got 'food'"):
+        emoji_groups("food")
 
 
 def test_by_name() -> None:

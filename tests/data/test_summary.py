@@ -148,8 +148,8 @@ def test_refused(tmp_path):
         return str(error.value)
 
     assert refused("nowhere") == (
-        "expected digits, wine, mnist, fashion-mnist, sunspots, reviews, emoji, emoji-boxes,"
-        " avatars, a folder or a file; found nothing at nowhere"
+        "expected digits, wine, mnist, fashion-mnist, sunspots, reviews, emoji,"
+        " emoji-groups, emoji-boxes, avatars, a folder or a file; found nothing at nowhere"
     )
     (tmp_path / "a.csv").write_text("x,y\n1,2\n")
     assert refused(str(tmp_path / "a.csv"), as_series=True) == (

@@ -1,5 +1,6 @@
 """A small game written by hand, with all that the loop needs and real arithmetic in its steps."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -46,16 +47,22 @@ class FakeGame:
             "count": torch.tensor(0),
         }
         self.prepared: list[str] = []
+        self.chosen: dict[str, Any] = {}
+        self.several: list[int] = []
+        self.ran: list[tuple[int, int]] = []
         self._bad = (bad_step, bad_name)
         self._can_compile = can_compile
 
-    def prepare(self, batch: Tensor, mode: str, progress: Any = None) -> str:
+    def prepare(
+        self, batch: Tensor, mode: str, progress: Any = None, precision: str | None = None
+    ) -> str:
         assert batch.dtype == torch.uint8
         if progress is not None:
             progress("capturing")
             progress("compiling")
         used = "plain" if mode == "compiled" and not self._can_compile else mode
         self.prepared.append(used)
+        self.chosen = {"precision": "float32" if precision == "auto" else precision}
         return used
 
     def step(self, batch: Tensor, index: int) -> dict[str, Tensor]:
@@ -85,6 +92,23 @@ class FakeGame:
             "d_real": real_score.sigmoid().mean(),
             "d_fake": fake_score.sigmoid().mean(),
         }
+
+    def prepare_several(self, batches: Sequence[Tensor], progress: Any = None) -> None:
+        self.several.append(len(batches))
+
+    def run(self, batches: Sequence[Tensor], index: int) -> list[dict[str, Tensor]]:
+        """Steps in one call have other last bits than single ones, as compiled ones may."""
+        found = [self.step(batch, index + i) for i, batch in enumerate(batches)]
+        self.state["g.weight"].mul_(1 + 1e-6)
+        self.ran.append((index, len(batches)))
+        return found
+
+    def seconds(self, batch: Tensor) -> float:
+        return 0.001
+
+    @property
+    def work(self) -> tuple[int, int]:
+        return 1, 1000
 
     def load(self, state: dict[str, Tensor]) -> None:
         assert state.keys() == self.state.keys()

@@ -178,6 +178,8 @@ def test_data_in_place_of_the_recipes_own(tmp_path: Path) -> None:
     assert found.data.model_dump() == {"source": "table", "path": csv, "seed": 3}
     assert load_recipe("digits", data="wine").data.model_dump() == {"source": "wine"}
     assert source_of(csv, "pictures") == ("table", csv)
+    assert source_of(csv, "composed-reviews") == ("sentences", csv)
+    assert source_of(csv, "sunspots") == ("series", csv)
     (tmp_path / "t.exe").write_text("x")
     with pytest.raises(DataError, match=r"t.exe: expected a file of .csv, .tsv, .parquet"):
         load_recipe("digits", data=str(tmp_path / "t.exe"))
@@ -203,7 +205,7 @@ def test_sources() -> None:
     wine = build_task(load_recipe("wine"))  # type: ignore[arg-type]
     assert wine.network == {"features": 13, "classes": 3}
     assert wine.validation is not None and wine.test is not None and wine.facts
-    faces = open_task("emoji", {"groups": ["animals", "food"], "size": 96, "test": 0.0})
+    faces = open_task("emoji-groups", {"groups": ["animals", "food"], "size": 96, "test": 0.0})
     assert faces.test is None and faces.network == {
         "features": 3 * 96 * 96, "channels": 3, "size": 96, "classes": 2,
     }  # fmt: skip

@@ -1,5 +1,6 @@
 """docs/recipes.md lists what there is: every bundled recipe, source, section and key."""
 
+import inspect
 import re
 from pathlib import Path
 
@@ -12,6 +13,9 @@ from backlit.train import FitRecipe, bundled, load_recipe
 from backlit.train.tasks import SOURCES
 
 PAGE = (Path(__file__).parents[2] / "docs" / "recipes.md").read_text()
+
+TABLE = PAGE[PAGE.index("| source |") :].split("\n\n")[0].splitlines()
+SPLIT = {"validation", "test", "seed"}
 
 
 def first_column(header: str) -> list[str]:
@@ -26,6 +30,13 @@ def test_every_bundled_recipe_is_listed() -> None:
 
 def test_every_source_is_listed() -> None:
     assert sorted(first_column("| source |")) == sorted(SOURCES)
+
+
+@pytest.mark.parametrize("source", sorted(SOURCES))
+def test_every_option_of_a_source_is_listed(source: str) -> None:
+    row = next(line for line in TABLE if f"`{source}`" in line.split("|")[1])
+    for option in inspect.signature(SOURCES[source]).parameters.keys() - SPLIT:
+        assert f"`{option}`" in row, option
 
 
 def test_every_section_and_key_is_listed() -> None:

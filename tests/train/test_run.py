@@ -142,15 +142,14 @@ def test_a_damaged_run_db_is_refused(tmp_path: Path) -> None:
         go(tmp_path / "r")
 
 
-def test_mode_and_threads_come_from_the_record(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    go(tmp_path / "r", game=FakeGame(can_compile=True), threads=1)
-    assert "compiled mode" in capsys.readouterr().out
+def test_choices_come_from_the_record(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    go(tmp_path / "r", game=FakeGame(can_compile=True), threads=1, precision="bfloat16")
+    assert "compiled mode, bfloat16, 1 thread\n" in capsys.readouterr().out
     game = FakeGame(can_compile=True)
-    go(tmp_path / "r", 14, game=game, threads=2, mode="plain")
-    assert game.prepared == ["compiled"]
+    go(tmp_path / "r", 14, game=game, threads=2, mode="plain", precision="float32")
+    assert game.prepared == ["compiled"] and game.chosen == {"precision": "bfloat16"}
     output = capsys.readouterr().out
+    assert "precision stays bfloat16 as this run began, not float32" in output
     assert "threads stays 1 as this run began, not 2" in output
     assert "mode stays compiled as this run began, not plain" in output
     go(tmp_path / "r", 16, game=FakeGame(can_compile=False))

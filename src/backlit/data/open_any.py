@@ -6,6 +6,7 @@ from typing import Literal, TypeAlias
 
 from backlit.data.avatars import avatars
 from backlit.data.decode import EXTENSIONS
+from backlit.data.emoji_groups import emoji_groups
 from backlit.data.fluent import emoji
 from backlit.data.idx_files import fashion_mnist, find_idx, idx, mnist
 from backlit.data.labelled import Labelled
@@ -28,6 +29,7 @@ NAMED: dict[str, Callable[[], Labelled | PictureSet]] = {
     "sunspots": sunspots,
     "reviews": reviews,
     "emoji": emoji,
+    "emoji-groups": emoji_groups,
     "emoji-boxes": emoji_boxes,
     "avatars": avatars,
 }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -13,11 +13,21 @@ from backlit.gan.iteration import Iteration, Rules
 from backlit.gan.losses import AdversarialLoss, adversarial_loss
 from backlit.gan.penalties import Penalty
 from backlit.gan.penalties import penalty as penalty_of
-from backlit.gan.player import Player, Tensors
 from backlit.graph import Noise, Point, generator_for
-from backlit.lower import PRECISIONS
-from backlit.step import Optimiser, Step, load_state, trained
+from backlit.step import (
+    AUTO,
+    Captured,
+    Optimiser,
+    Readings,
+    Step,
+    check_precision,
+    load_state,
+    settle_precision,
+    state_and_wires,
+    trained,
+)
 
+Tensors = dict[str, Tensor]
 Progress = Callable[[str], None]
 
 
@@ -45,6 +55,9 @@ class Game:
         seed: all noise is a function of (seed, step).
 
     The networks' own parameters are the game's state: they are trained in place.
+
+    Attributes:
+        chosen: what the last `prepare` settled: ``"precision"``.
     """
 
     def __init__(
@@ -97,7 +110,10 @@ class Game:
         self.warmup_d_steps, self.seed = warmup_d_steps, seed
         self.latent_distribution = latent_distribution
         self.latent = self._latent_shape(latent)
-        self.precision = self._precision(precision)
+        self._networks = {"generator": generator, "discriminator": discriminator}
+        check_precision(precision, self._networks)
+        self.precision = precision
+        self.chosen: dict[str, Any] = {"precision": precision}
         self.state = self._initial_state()
         self.rates = {
             "lr_d": torch.tensor(self.rules.optimiser_d.lr, dtype=torch.float64),
@@ -105,7 +121,7 @@ class Game:
         }
         self.steps: dict[tuple[bool, bool], Step] = {}
         self._shape: tuple[Any, ...] | None = None
-        self._players: tuple[Player, Player] | None = None
+        self._players: tuple[Captured, Captured] | None = None
 
     def _latent_shape(self, latent: int | tuple[int, ...] | None) -> tuple[int, ...]:
         if latent is None:
@@ -119,27 +135,10 @@ class Game:
             "e.g. Game(..., latent=128), got none"
         )
 
-    def _precision(self, precision: str | None) -> str | None:
-        if precision is None:
-            return None
-        if precision not in PRECISIONS:
-            raise RecipeError(
-                f"precision: expected one of {', '.join(PRECISIONS)}, got '{precision}'"
-            )
-        needed = torch.float64 if precision == "float64" else torch.float32
-        for role, network in (("generator", self.generator), ("discriminator", self.discriminator)):
-            for name, parameter in network.named_parameters():
-                if parameter.is_floating_point() and parameter.dtype != needed:
-                    raise RecipeError(
-                        f"precision '{precision}': expected {needed} networks, got "
-                        f"{parameter.dtype} for {role}.{name}; convert it with .to({needed})"
-                    )
-        return precision
-
     def _initial_state(self) -> Tensors:
         state = {
-            **Player.tensors("generator", self.generator),
-            **Player.tensors("discriminator", self.discriminator),
+            **Captured.tensors("generator", self.generator),
+            **Captured.tensors("discriminator", self.discriminator),
         }
         devices = {str(t.device) for t in state.values()}
         if len(devices) > 1:
@@ -149,13 +148,9 @@ class Game:
         self._trained_d = trained("discriminator", self.discriminator, self.rules.optimiser_d)
         groups = (*self._trained_g, *self._trained_d)
         if ema:
-            for name, tensor in Player.tensors("ema", self.generator).items():
+            for name, tensor in Captured.tensors("ema", self.generator).items():
                 state[name] = tensor.detach().clone()
-        for group in groups:
-            state |= group.state
-        inside = {name for group in groups for name in group.state}
-        rest = {name: t for name, t in state.items() if name not in inside}
-        self._wires = {name: t for group in groups for name, t in group.wires.items()} | rest
+        state, self._wires = state_and_wires(state, groups)
         return state
 
     @property
@@ -168,16 +163,26 @@ class Game:
         like = self._like
         return Noise(self.latent_distribution, (n, *self.latent), like.dtype, str(like.device))
 
-    def prepare(self, batch: Tensor, mode: str = "plain", progress: Progress | None = None) -> str:
+    def prepare(
+        self,
+        batch: Tensor,
+        mode: str = "plain",
+        progress: Progress | None = None,
+        precision: str | None = None,
+    ) -> str:
         """Captures both networks and assembles the step for this batch's shape.
 
         Args:
             batch: one iteration's pictures, uint8 or float (d_steps · m, ...).
             mode: ``"plain"``, ``"compiled"`` or ``"watched"``.
             progress: told what is being done, a line each.
+            precision: one of ``PRECISIONS``, or ``"auto"``, see `backlit.step.settle_precision`;
+                what the game was made with comes before "auto". None, the default: the game's.
         Returns: the mode really used: compiled becomes plain where no C++ compiler is found.
+            `chosen` tells the rest.
         Raises: CaptureError, GateError, ParityError; BacklitError for a batch that cannot be
-            split into d_steps parts or that the discriminator does not take.
+            split into d_steps parts or that the discriminator does not take; RecipeError for a
+            precision that is not that of the networks.
         """
         say = progress or (lambda text: None)
         variants = self._variants()
@@ -188,14 +193,19 @@ class Game:
             self.steps, self._shape = {}, key
         for group in (*self._trained_g, *self._trained_d):
             group.check_home()
-        used = mode
         for variant in variants:
             if variant not in self.steps:
                 say(f"assembling the step ({_name(variant)})")
                 self.steps[variant] = self._assemble(batch, variant)
+        asked = self.precision if precision in (None, AUTO) and self.precision else precision
+        graphs = [step.gm for step in self.steps.values()]
+        settled = settle_precision(asked, self._networks, graphs, mode)
+        self.chosen = {"precision": settled}
+        used = mode
+        for variant in variants:
             if mode == "compiled":
                 say(f"compiling {len(self.steps[variant].gates):,} gates ({_name(variant)})")
-            used = self.steps[variant].prepare(mode, {"real": batch}, self.precision, say)
+            used = self.steps[variant].prepare(mode, {"real": batch}, settled, say)
         return used
 
     def _build_players(self, batch: Tensor) -> None:
@@ -223,8 +233,8 @@ class Game:
                 f"got {tuple(made.shape[1:])}"
             )
         self._players = (
-            Player("generator", self.generator, z),
-            Player("discriminator", self.discriminator, made),
+            Captured("generator", self.generator, {"z": z}),
+            Captured("discriminator", self.discriminator, {"x": made}),
         )
 
     def _variants(self) -> list[tuple[bool, bool]]:
@@ -259,7 +269,8 @@ class Game:
 
     def _assemble(self, batch: Tensor, variant: tuple[bool, bool]) -> Step:
         iteration = self._iteration(batch, variant)
-        return Step(iteration, self._wires, {"real": batch}, iteration.noise, self.rates)
+        parts = {group.wire: group.parts for group in (*self._trained_g, *self._trained_d)}
+        return Step(iteration, self._wires, {"real": batch}, iteration.noise, self.rates, parts)
 
     def operating_point(self, batch: Tensor, index: int = 0) -> list[Point]:
         """Both losses at the present state, for `backlit.check(game, batch)`.
@@ -291,33 +302,65 @@ class Game:
             batch = self._as_prepared(batch)
         return self.steps[self._variant(index)].run({"real": batch}, self.seed, index)
 
-    def prepare_several(self, batches: Tensor, progress: Progress | None = None) -> None:
+    def probe(
+        self, batch: Tensor, index: int, progress: Progress | None = None
+    ) -> tuple[Tensors, Readings]:
+        """Runs iteration `index` as `step` does, and reads the probes in the same pass.
+
+        Args:
+            batch, index: as in `step`.
+            progress: told where the step with probes has to be compiled first, once a variant.
+        Returns: the metrics, and what the probes read: of every layer's output in every phase
+            and of every parameter, see `backlit.step.Probe`.
+        """
+        if self._shape != (batch.shape, batch.dtype, batch.stride()):
+            batch = self._as_prepared(batch)
+        variant = self._variant(index)
+        step = self.steps[variant]
+        if progress is not None and step.mode == "compiled":
+            progress(f"compiling the step with probes ({_name(variant)})")
+        step.prepare_probes({"real": batch}, progress)
+        return step.probe({"real": batch}, self.seed, index)
+
+    def prepare_several(self, batches: Sequence[Tensor], progress: Progress | None = None) -> None:
         """Compiles K iterations into one call for `run`, where the game runs compiled.
 
         Args:
-            batches: (K, ...), K batches of the shape it was prepared with.
+            batches: K batches of the shape it was prepared with.
             progress: told what is being done, a line each.
         """
         say = progress or (lambda text: None)
+        every = self.rules.penalty.every if self.rules.penalty else 1
         for variant, step in self.steps.items():
-            if step.mode == "compiled":
+            alone = variant[1] and every > 1  # K of them never follow each other
+            if step.mode == "compiled" and not alone:
                 say(f"compiling {len(batches)} steps in one call ({_name(variant)})")
                 step.prepare_several([{"real": batch} for batch in batches], progress)
 
-    def run(self, batches: Tensor, index: int) -> list[Tensors]:
+    def run(self, batches: Sequence[Tensor], index: int) -> list[Tensors]:
         """Runs K iterations from `index` on, in one call where `prepare_several` compiled so.
 
         Args:
-            batches: (K, ...), one batch for each iteration.
+            batches: K batches, one for each iteration.
         Returns: each iteration's metrics, as `step` gives them.
         """
-        parts = list(batches.unbind(0))
+        parts = list(batches)
         variants = {self._variant(index + i) for i in range(len(parts))}
-        same = self._shape == (parts[0].shape, parts[0].dtype, parts[0].stride())
-        if len(variants) > 1 or not same:
+        keys = {(part.shape, part.dtype, part.stride()) for part in parts}
+        if len(variants) > 1 or keys != {self._shape}:
             return [self.step(batch, index + i) for i, batch in enumerate(parts)]
         step = self.steps[variants.pop()]
         return step.run_several([{"real": batch} for batch in parts], self.seed, index)
+
+    def seconds(self, batch: Tensor) -> float:
+        """The least time of an iteration as prepared, measured; the state is left as it was."""
+        return self.steps[max(self.steps)].seconds({"real": self._as_prepared(batch)})
+
+    @property
+    def work(self) -> tuple[int, int]:
+        """Of the largest step that is prepared: how many gates, how many operations."""
+        # Before any is prepared too: Python 3.11 asks when it checks for a protocol.
+        return self.steps[max(self.steps)].work if self.steps else (0, 0)
 
     def _as_prepared(self, batch: Tensor) -> Tensor:
         """The batch in the memory layout of the one the game was prepared with.

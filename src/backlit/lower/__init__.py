@@ -13,6 +13,7 @@ from backlit.lower.flops import flops
 from backlit.lower.kernel_file import KernelFileWarning, kernel_file
 from backlit.lower.kernel_table import kernel_table
 from backlit.lower.layers import Layer, layer_table, layers
+from backlit.lower.low_share import low_share
 from backlit.lower.machine import processor
 from backlit.lower.passes import apply_passes
 from backlit.lower.precision import fast_bfloat16, lower_precision
@@ -35,6 +36,7 @@ __all__ = [
     "kernel_table",
     "layer_table",
     "layers",
+    "low_share",
     "lower_gates",
     "lower_precision",
     "prepare_graph",

@@ -42,7 +42,7 @@ def _join(root: Node, stacks: dict[tuple[Node, ...], Node]) -> None:
     """Replaces one sum by a shorter one, where it has enough terms of a form."""
     inner, terms = _terms(root)
     products = [node for node in terms if _is_weight_gradient(node)]
-    sums = [node for node in terms if _is_row_sum(node)]
+    sums = [node for node in terms if _row_sum(node) is not None]
     joined: list[Node] = []
     with root.graph.inserting_before(root):
         if len(products) >= WORTH:
@@ -50,7 +50,7 @@ def _join(root: Node, stacks: dict[tuple[Node, ...], Node]) -> None:
             right = _stack(root, [_args(node)[1] for node in products], stacks)
             joined.append(_gate(root, aten.mm.default, _gate(root, aten.t.default, left), right))
         if len(sums) >= WORTH:
-            rows = _stack(root, [_args(node)[0] for node in sums], stacks)
+            rows = _stack(root, [row for node in sums if (row := _row_sum(node))], stacks)
             joined.append(_gate(root, aten.sum.dim_IntList, rows, [0]))
         if not joined:
             return
@@ -60,8 +60,8 @@ def _join(root: Node, stacks: dict[tuple[Node, ...], Node]) -> None:
         for node in others:
             total = _gate(root, aten.add.Tensor, total, node)
     root.replace_all_uses_with(total)
-    transposes = [_args(node)[0] for node in products]
-    for node in [*inner, *terms, *transposes]:
+    behind = [wire for node in [*products, *sums] for wire in node.all_input_nodes]
+    for node in [*inner, *terms, *behind]:
         if not node.users and node.op == "call_function":
             node.graph.erase_node(node)
 
@@ -101,11 +101,15 @@ def _is_weight_gradient(node: Node) -> bool:
     return one_use and _args(node)[0].target is aten.t.default
 
 
-def _is_row_sum(node: Node) -> bool:
+def _row_sum(node: Node) -> Node | None:
+    """The matrix whose rows' sum a term is, or None; a kept dimension may be viewed away."""
+    if node.target is aten.view.default and len(node.users) == 1:
+        node = _args(node)[0]
     one_use = node.target is aten.sum.dim_IntList and len(node.users) == 1
-    if not one_use or len(node.args) != 2 or node.kwargs or list(_args(node)[1]) != [0]:
-        return False
-    return _args(node)[0].meta["val"].dim() == 2
+    if not one_use or node.kwargs or list(_args(node)[1]) != [0]:
+        return None
+    source: Node = _args(node)[0]
+    return source if source.meta["val"].dim() == 2 else None
 
 
 def _stack(root: Node, wires: Sequence[Node], stacks: dict[tuple[Node, ...], Node]) -> Node:

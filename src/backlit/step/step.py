@@ -1,11 +1,13 @@
 """One whole training step as one flat graph, run watched, plain or compiled.
 
 State, batch, noise and learning rates come in; metrics come out and the state is updated in
-place. All three ways run the same gates.
+place. Watched, every gate runs; plain, PyTorch's fused operations take the place of some of them;
+compiled, generated code of all.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -25,7 +27,9 @@ from backlit.graph.origin import origin_of
 from backlit.graph.show import Shown, Times
 from backlit.graph.show.timing import time_forward
 from backlit.graph.trace import trace
-from backlit.lower import compile_graph, compiler_available, prepare_graph
+from backlit.lower import compile_graph, compiler_available, flops, prepare_graph
+from backlit.lower.direct import direct
+from backlit.step.probes import Parts, Probe, Readings, add_probes
 from backlit.step.unroll import unroll
 
 Tensors = dict[str, Tensor]
@@ -45,6 +49,7 @@ class Step(Shown):
         batch: example tensors.
         noise: what each noise wire draws.
         rates: learning rates, 0-d float64.
+        parts: of a state tensor that holds several parameters: name -> (start, length).
     """
 
     def __init__(
@@ -54,7 +59,9 @@ class Step(Shown):
         batch: Tensors,
         noise: Mapping[str, Noise],
         rates: Tensors,
+        parts: Parts | None = None,
     ):
+        self._parts = parts or {}
         self.state = state
         self.noise = dict(noise)
         self._rates = rates
@@ -81,8 +88,10 @@ class Step(Shown):
         self._ready = self._compilable  # what was compiled last
         self._call: Callable[..., Any] = self.gm
         self._calls: dict[int, Callable[..., Any]] = {}
+        self._probed: tuple[Callable[..., Any], tuple[Probe, ...]] | None = None
         self.mode = "plain"
         self.precision: str | None = None
+        self._prepared: tuple[str, str | None] | None = None
 
     def _update_in_place(self, gm: GraphModule, changed: list[str]) -> None:
         """Ends a graph in copies into the state's wires instead of returning the new state."""
@@ -90,6 +99,10 @@ class Step(Shown):
         output = next(iter(reversed(graph.nodes)))
         wires = dict(zip(self.names, backprop.placeholders(gm), strict=True))
         results = list(output.args[0])
+        # The optimisers' own forms write into their state too; the new state says the same.
+        for node in list(graph.nodes):
+            if node.target is aten.copy_.default and node.args[0].op == "placeholder":
+                graph.erase_node(node)
         with graph.inserting_before(output):
             for name, new in zip(changed, results[: len(changed)], strict=True):
                 if new is not wires[name]:
@@ -135,15 +148,51 @@ class Step(Shown):
             raise BacklitError(f"mode: expected one of {', '.join(MODES)}, got '{mode}'")
         if mode == "compiled" and self._on_cpu() and not compiler_available():
             mode = "plain"
-        if (mode, precision) != (self.mode, self.precision):
-            self._call, self._calls = self.gm, {}
-            if mode == "compiled" or (mode == "plain" and precision == "bfloat16"):
-                inputs = self._inputs(batch, 0, 0)
-                self._ready = prepare_graph(self._compilable, inputs, precision)
-                compiled = mode == "compiled"
-                self._call = compile_graph(self._ready, inputs, say) if compiled else self._ready
-        self.mode, self.precision = mode, precision
+        if (mode, precision) != self._prepared:
+            self._calls, self._probed = {}, None
+            self.mode, self.precision, self._prepared = mode, precision, None
+            self._ready, self._call = self._made(self._compilable, batch, say)
+            self._prepared = (mode, precision)
         return mode
+
+    def _made(
+        self, gm: GraphModule, batch: Tensors, say: Callable[[str], None] | None
+    ) -> tuple[GraphModule, Callable[..., Any]]:
+        """A graph of this step's wires as the mode wants it, and what calls it."""
+        if self.mode == "watched":
+            return gm, self.gm
+        inputs = self._inputs(batch, 0, 0)
+        ready = prepare_graph(gm, inputs, self.precision)
+        if self.mode == "compiled":
+            return ready, compile_graph(ready, inputs, say)
+        return ready, direct(ready, range(len(self.state)))
+
+    @torch.no_grad()
+    def prepare_probes(self, batch: Tensors, say: Callable[[str], None] | None = None) -> None:
+        """Makes the step with probes ready for `probe`, the way `run` was prepared."""
+        if self._probed is not None:
+            return
+        trained = [wire.name for wire in self.inputs if wire.kind == "parameter"]
+        gm, probes = add_probes(self._compilable, self.names, trained, self._parts)
+        _, call = self._made(gm, batch, say)
+        self._probed = call, probes
+
+    @torch.no_grad()
+    def probe(self, batch: Tensors, seed: int, index: int) -> tuple[Tensors, Readings]:
+        """Runs step `index` as `run` does, and reads the probes in the same pass.
+
+        The first call prepares the step with probes, see `prepare_probes`.
+
+        Args:
+            batch, seed, index: as in `run`.
+        Returns: the metrics, and what the probes read.
+        """
+        if self._probed is None:
+            self.prepare_probes(batch)
+        assert self._probed is not None
+        call, probes = self._probed
+        *found, sums = call(*self._inputs(batch, seed, index))
+        return dict(zip(self.metrics, found, strict=True)), Readings(probes, sums)
 
     @torch.no_grad()
     def prepare_several(
@@ -265,6 +314,29 @@ class Step(Shown):
                 of = gate.origin.of
                 backward[of] = backward.get(of, 0.0) + forward[gate.name]
         return Times(forward, backward)
+
+    @torch.no_grad()
+    def seconds(self, batch: Tensors, budget_s: float = 0.2) -> float:
+        """The least time of one step as it was prepared, the state left as it was.
+
+        Args:
+            batch: as `run` takes it.
+            budget_s: steps are timed for so long; one at least.
+        """
+        least, start_s = float("inf"), time.perf_counter()
+        with self._state_kept():
+            while time.perf_counter() - start_s < budget_s:
+                before_s = time.perf_counter()
+                for value in self.run(batch, 0, 0).values():
+                    float(value)  # waits for a device
+                least = min(least, time.perf_counter() - before_s)
+        return least
+
+    @property
+    def work(self) -> tuple[int, int]:
+        """How many gates it has, and the operations of the costly ones."""
+        nodes = self.gm.graph.nodes
+        return len(nodes), sum(map(flops, nodes))
 
     @contextmanager
     def _state_kept(self) -> Iterator[None]:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from backlit.errors import RecipeError
 from backlit.losses import LOSSES
@@ -13,7 +13,7 @@ from backlit.losses import loss as loss_by_name
 from backlit.nets import NETWORKS
 from backlit.nets import network as network_by_name
 from backlit.step import Optimiser, schedule
-from backlit.supervised import Samples, Supervised, augmentations, balanced_weights
+from backlit.supervised import Lanes, Samples, Supervised, augmentations, balanced_weights
 from backlit.train.fit_recipe import FitRecipe
 from backlit.train.sections import Named
 from backlit.train.tasks import Task, open_task
@@ -52,9 +52,20 @@ def build_fit(recipe: FitRecipe, task: Task) -> Supervised:
         torch.manual_seed(recipe.train.seed)
         network = _network(recipe, decided)
         loss = _loss(recipe.loss, task.train)
+    carry: tuple[Tensor, ...] = ()
+    if isinstance(task.train, Lanes):
+        initial_state = getattr(network, "initial_state", None)
+        if not callable(initial_state):
+            raise RecipeError(
+                f"network: expected one that carries a state from step to step for source "
+                f"{recipe.data.source!r}, such as character_model, got {recipe.network.network!r}"
+            )
+        carry = initial_state(recipe.train.batch)
     return Supervised(
         network,
         loss,
+        carry=carry,
+        classifier=task.classifier,
         optimiser=Optimiser(**recipe.optimiser.model_dump()),
         l1=regularise.l1,
         l2=regularise.l2,
@@ -83,7 +94,7 @@ def _network(recipe: FitRecipe, decided: Mapping[str, Any]) -> nn.Module:
     return _of("network", lambda: network_by_name(name, **options, **given))
 
 
-def _loss(chosen: Named, data: Samples) -> nn.Module:
+def _loss(chosen: Named, data: Samples | Lanes) -> nn.Module:
     options, classes = chosen.options, data.classes
     if options.get("weights") == "balanced":
         if not classes:

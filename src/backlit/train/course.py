@@ -78,6 +78,19 @@ class Course:
         if share and isinstance(self._trained, Evaluates):
             self._trained.prune(share)
 
+    def steady(self, index: int, k: int) -> bool:
+        """Whether iterations index to index + k - 1 run with the same rates and masks.
+
+        And none but the last is followed by a validation: nothing is decided between them.
+        """
+        losses = [loss for _, loss in self._seen]
+        inner = range(index + 1, index + k)
+        first = self._plan.factor(index, self._steps, losses)
+        same = all(self._plan.factor(i, self._steps, losses) == first for i in inner)
+        every = self.fit.validate_every
+        seen = self.validation is not None and any(i % every == 0 for i in inner)
+        return same and not seen and not any(self._pruned_at(i) for i in inner)
+
     def validate(self, step: int) -> dict[str, float]:
         """The validation's metrics where one is due after `step` steps, else nothing."""
         due = step % self.fit.validate_every == 0

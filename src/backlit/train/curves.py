@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw, ImageFont
 from backlit.train.files import write_whole
 
 Curve = Sequence[tuple[int, float]]
-_COLOURS = ((31, 119, 180), (214, 94, 20))
+_COLOURS = ((31, 119, 180), (214, 94, 20), (150, 150, 150))
 _WIDTH_PX, _HEIGHT_PX, _LEFT_PX, _PAD_PX = 720, 300, 64, 34
 
 
@@ -18,6 +18,7 @@ def write_curves(
     path: Path,
     panels: Mapping[str, Mapping[str, Curve]],
     mark: int | Mapping[str, int | None] | None = None,
+    start: float = 0,
     same_scale: bool = False,
 ) -> None:
     """Draw curves over the steps, a panel above the other, as one PNG.
@@ -27,6 +28,7 @@ def write_curves(
         panels: title -> name of the curve -> (step, value); values that are not finite are left
             out, long curves are averaged to a point for every two pixels.
         mark: a step to mark with a line ("best"), in every panel or for each title its own.
+        start: the step at the left; default 0.
         same_scale: draw all panels over the same values, from 0 on; default False.
 
     Raises:
@@ -38,7 +40,7 @@ def write_curves(
     span = (min(0.0, *finite), max(finite)) if same_scale and finite else None
     for row, (title, curves) in enumerate(panels.items()):
         marked = mark.get(title) if isinstance(mark, Mapping) else mark
-        _panel(picture, row * _HEIGHT_PX, title, curves, marked, span)
+        _panel(picture, row * _HEIGHT_PX, title, curves, marked, start, span)
     buffer = io.BytesIO()
     picture.save(buffer, "PNG")
     write_whole(path, buffer.getvalue(), "picture")
@@ -50,6 +52,7 @@ def _panel(
     title: str,
     curves: Mapping[str, Curve],
     mark: int | None,
+    start: float,
     span: tuple[float, float] | None,
 ) -> None:
     draw, font = ImageDraw.Draw(picture), ImageFont.load_default(13)
@@ -57,7 +60,8 @@ def _panel(
     points = [point for curve in finite.values() for point in curve]
     if not points:
         return
-    last = max(step for step, _ in points) or 1
+    last = max(step for step, _ in points)
+    last += last == start
     low, high = span or (min(v for _, v in points), max(v for _, v in points))
     if high == low:
         low, high = low - 0.5, high + 0.5
@@ -65,18 +69,20 @@ def _panel(
     top, bottom = top_px + _PAD_PX, top_px + _HEIGHT_PX - _PAD_PX
 
     def place(step: float, value: float) -> tuple[float, float]:
-        x = left + (right - left) * step / last
+        x = left + (right - left) * (step - start) / (last - start)
         return x, bottom - (bottom - top) * (value - low) / (high - low)
 
     for part in range(5):
         value = low + (high - low) * part / 4
-        y = place(0, value)[1]
+        y = place(start, value)[1]
         draw.line([(left, y), (right, y)], (225, 225, 225))
         draw.text((left - 6, y), f"{value:.3g}", (70, 70, 70), font, anchor="rm")
     for part in range(5):
-        step = last * part / 4
+        step = start + (last - start) * part / 4
         where = (place(step, low)[0], bottom + 5)
-        draw.text(where, f"{step:,.0f}", (70, 70, 70), font, anchor="ma")
+        draw.text(
+            where, f"{step:.0f}" if start else f"{step:,.0f}", (70, 70, 70), font, anchor="ma"
+        )
     if mark is not None:
         x = place(mark, low)[0]
         draw.line([(x, top), (x, bottom)], (120, 120, 120))

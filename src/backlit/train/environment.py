@@ -4,6 +4,7 @@ import os
 import platform
 import shutil
 import subprocess
+from collections.abc import Mapping
 from typing import Any
 
 import numpy
@@ -13,11 +14,12 @@ import backlit
 from backlit.lower import processor
 
 
-def environment(mode: str) -> dict[str, Any]:
+def environment(mode: str, chosen: Mapping[str, Any] = {}) -> dict[str, Any]:
     """Return what the bits of a run depend on beside its recipe, as JSON-able facts.
 
     Args:
         mode: the mode the step really runs in ("plain", "compiled", "watched").
+        chosen: what else was chosen for this run, by name; None where there was no choice.
     """
     facts: dict[str, Any] = {
         "backlit": backlit.__version__,
@@ -33,6 +35,7 @@ def environment(mode: str) -> dict[str, Any]:
         "matmul_precision": torch.get_float32_matmul_precision(),
         "onednn": torch.backends.mkldnn.enabled,
     }
+    facts |= {name: value for name, value in chosen.items() if value is not None}
     if torch.cuda.is_available():
         facts["cuda"] = f"{torch.version.cuda}, {torch.cuda.get_device_name()}"
     if mode == "compiled":

@@ -85,11 +85,13 @@ class RunFolder:
         found = self.recipe.exists()
         if found:
             recorded = read_recipe(self.path)
-            changed = compare(recorded, tomllib.loads(text), free_keys(recorded))
+            free = free_keys(recorded)
+            changed = compare(recorded, tomllib.loads(text), free)
             if changed:
+                more = " (train.steps may be raised)" if "train.steps" in free else ""
                 raise RunError(
                     f"{self.path} belongs to another recipe: {'; '.join(changed)}; choose another "
-                    "folder with --run, or ask for the recorded values (train.steps may be raised)"
+                    f"folder with --run, or ask for the recorded values{more}"
                 )
         if not found or self.recipe.read_text(encoding="utf-8") != text:
             write_whole(self.recipe, text.encode(), "recipe")

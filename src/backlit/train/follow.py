@@ -54,4 +54,6 @@ def follow(
     picture = task.show(learner, done.folder) if task.show is not None else None
     if picture is not None:
         report.say(f"results: {picture}")
+        if picture.suffix == ".txt":
+            report.say(picture.read_text(encoding="utf-8"))
     return done

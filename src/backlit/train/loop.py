@@ -10,7 +10,7 @@ import torch
 from backlit.errors import RecipeError
 from backlit.step import Constant, Cosine, Schedule
 from backlit.step import schedule as schedule_of
-from backlit.supervised import Samples
+from backlit.supervised import Lanes, Samples
 from backlit.train.course import Course
 from backlit.train.folder import RunFolder
 from backlit.train.log import read_metric
@@ -19,7 +19,7 @@ from backlit.train.progress import reporter
 from backlit.train.results import Measure
 from backlit.train.sections import Fit, Train, check
 from backlit.train.sitting import Sitting
-from backlit.train.trainable import Trainable
+from backlit.train.trainable import Trainable, noun_of
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Run:
 
 def train(
     game: Trainable,
-    data: Pictures | Samples,
+    data: Pictures | Samples | Lanes,
     *,
     steps: int,
     run: str | Path,
@@ -56,7 +56,9 @@ def train(
     sample_every: int = 500,
     pictures: int = 64,
     mode: str = "auto",
+    precision: str = "auto",
     threads: int = 0,
+    steps_per_call: int = 0,
     best: str = "",
     validation: Samples | None = None,
     test: Samples | None = None,
@@ -76,7 +78,8 @@ def train(
 
     Args:
         game: what to train: `bl.Game(generator, discriminator)` or `Supervised(network)`.
-        data: the pictures, such as `bl.data.folder(path)`; for a `Supervised` its `Samples`.
+        data: the pictures, such as `bl.data.folder(path)`; for a `Supervised` its `Samples`,
+            or `Lanes` where it carries a state.
         steps: iterations in all, those of earlier sittings included.
         run: the run folder, such as "runs/first"; made where it is missing.
         batch: pictures or samples a step, default 64. A game shares them out among its steps of
@@ -86,8 +89,14 @@ def train(
         sample_every: steps between grids of pictures, 0 for none but the last; default 500.
         pictures: pictures in a grid, default 64.
         mode: "auto" (compiled where a C++ compiler is found), "compiled", "plain" or "watched".
-        threads: CPU threads; 0, the default, leaves torch's choice. A resumed run takes mode and
-            threads from its own record.
+        precision: "auto" (bfloat16 for large float32 networks where the machine has fast
+            bfloat16, else the networks' own), "float32", "bfloat16" or "float64". Parameters and
+            optimiser state keep the networks' own.
+        threads: CPU threads; 0, the default, leaves torch's choice.
+        steps_per_call: steps compiled into one call, where the rates stay; 0, the default, takes
+            several only where steps are so short and so many that it saves time. Checkpoints,
+            pictures and Ctrl-C wait for the end of a call. A resumed run takes mode, precision,
+            threads and steps_per_call from its own record.
         best: metric whose lowest mean over `save_every` steps marks the best checkpoint, kept
             beside the two last; "" (default) for none, since GAN losses do not rank pictures.
         validation: samples to validate on, in evaluation mode (`Supervised` alone). When training
@@ -118,7 +127,7 @@ def train(
     settings = check(Train, {name: arguments[name] for name in Train.model_fields}, "train()")
     fit = check(Fit, {name: arguments[name] for name in Fit.model_fields}, "train()")
     plan = schedule_of(schedule)
-    noun = "samples" if isinstance(data, Samples) else "pictures"
+    noun = noun_of(data)
     if batch > len(data):
         raise RecipeError(
             f"train.batch: expected at most {len(data)}, the {noun} there are, got {batch}; "
@@ -155,7 +164,7 @@ def train(
         torch.set_num_threads(threads_before)
 
 
-def _facts(data: Pictures | Samples) -> dict[str, Any]:
-    if isinstance(data, Samples):
-        return {"key": data.key, "name": data.name, "samples": len(data)}
+def _facts(data: Pictures | Samples | Lanes) -> dict[str, Any]:
+    if isinstance(data, Samples | Lanes):
+        return {"key": data.key, "name": data.name, noun_of(data): len(data)}
     return {"key": data.key, "size_px": data.size_px, "channels": data.channels}

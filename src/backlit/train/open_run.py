@@ -6,7 +6,7 @@ from typing import Any
 
 from backlit.data import batch_indices
 from backlit.errors import RunError
-from backlit.supervised import Samples, Supervised
+from backlit.supervised import Lanes, Samples, Supervised
 from backlit.train.build import build_data, build_game
 from backlit.train.build_fit import build_fit, build_task
 from backlit.train.checkpoint import Checkpoint, Checkpoints
@@ -54,6 +54,8 @@ def open_step(
     found, checkpoint, task = _opened(run, "last", damaged)
     recipe, step = run_recipe(run), checkpoint.step
     data: Any = build_data(recipe) if isinstance(recipe, Recipe) else task
+    if isinstance(data, Lanes):
+        return found, data.at(step, recipe.train.batch), step  # the carry is of all lanes
     indices = batch_indices(len(data), recipe.train.batch, recipe.train.seed, step)[:n]
     batch = data.batch(indices)
     if isinstance(recipe, Recipe):
@@ -63,7 +65,7 @@ def open_step(
 
 def _opened(
     run: str | Path, which: str, damaged: Callable[[int, str], None] | None
-) -> tuple[Generates | Supervised, Checkpoint, Samples | None]:
+) -> tuple[Generates | Supervised, Checkpoint, Samples | Lanes | None]:
     recipe = run_recipe(run)
     checkpoints = Checkpoints(Path(run) / "checkpoints")
     if which == "last":

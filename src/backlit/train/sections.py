@@ -151,7 +151,11 @@ class Train(Section):
         sample_every: steps between grids of pictures; 0 for none but the final one.
         pictures: pictures in a grid.
         mode: how a step runs; "auto" compiles where a C++ compiler is found.
+        precision: of the step; the parameters keep theirs. "auto" is bfloat16 for large float32
+            networks where the machine has fast bfloat16, else the networks' own.
         threads: CPU threads; 0 takes torch's own choice.
+        steps_per_call: steps compiled into one call; 0 lets the time of a step decide. Saving,
+            pictures and Ctrl-C wait for the end of a call; rates do not change inside one.
         best: metric whose lowest mean marks the best checkpoint; "" for none.
     """
 
@@ -162,7 +166,9 @@ class Train(Section):
     sample_every: NonNegativeInt = 500
     pictures: PositiveInt = 64
     mode: Literal["auto", "compiled", "plain", "watched"] = "auto"
+    precision: Literal["auto", "float32", "bfloat16", "float64"] = "auto"
     threads: NonNegativeInt = 0
+    steps_per_call: NonNegativeInt = 0
     best: str = ""
 
 
@@ -188,12 +194,22 @@ class Fit(Section):
 
 FREE = frozenset(
     f"train.{key}"
-    for key in ("steps", "save_every", "sample_every", "pictures", "mode", "threads", "best")
+    for key in (
+        "steps",
+        "save_every",
+        "sample_every",
+        "pictures",
+        "mode",
+        "precision",
+        "threads",
+        "steps_per_call",
+        "best",
+    )
 ) | {"about", "data.path", "fit.patience"}
 """Keys that may differ when a run goes on: they do not change what has been computed.
 
-The data behind data.path are compared by content instead; mode and threads are taken from the
-run's own record.
+The data behind data.path are compared by content instead; what is chosen for a run
+(`backlit.train.choices.OPEN`) is taken from its own record.
 """
 
 

@@ -10,8 +10,10 @@ from torch import Tensor
 
 from backlit.data import batch_indices
 from backlit.errors import DivergenceError, RecipeError, RunError
-from backlit.supervised import Samples
+from backlit.supervised import Lanes, Samples
 from backlit.train import faults
+from backlit.train.checkpoint import Checkpoint
+from backlit.train.choices import choose_steps_per_call, told, wanted
 from backlit.train.course import Course
 from backlit.train.divergence import find_gate, nonfinite_metric, nonfinite_tensor, snapshot
 from backlit.train.environment import differences, environment
@@ -21,7 +23,7 @@ from backlit.train.progress import Reporter, Task
 from backlit.train.results import Measure, draw_curves, judge, write_scores
 from backlit.train.sections import Train
 from backlit.train.stopping import Interrupted, StopRequest
-from backlit.train.trainable import Evaluates, Generates, Trainable
+from backlit.train.trainable import Evaluates, Generates, Trainable, noun_of
 
 _LOOK_EVERY = 50  # steps between looks at the whole state for a NaN: the most a search repeats
 _LABELS = {"loss_d": "loss D", "loss_g": "loss G", "d_real": "D(x)", "d_fake": "D(G(z))"}
@@ -38,7 +40,7 @@ class Sitting:
     def __init__(
         self,
         game: Trainable,
-        data: Pictures | Samples,
+        data: Pictures | Samples | Lanes,
         settings: Train,
         folder: RunFolder,
         again: str,
@@ -59,6 +61,7 @@ class Sitting:
         self._measure = measure
         self._validated = ""  # the last validation, for the progress line
         self._saved_step: int | None = None
+        self._steps_per_call = 1
         self._step_s = 0.0  # mean time of a step in this sitting, pictures and saving included
         # As it comes back from a checkpoint's JSON: lists for tuples.
         self._identity = json.loads(json.dumps({"data": data.key, "game": game.description}))
@@ -129,37 +132,63 @@ class Sitting:
                 f"{self._folder.path} belongs to another run: {'; '.join(changed)}; choose another "
                 "folder, or bring back the pictures and networks it was begun with"
             )
+        self._take_up(checkpoint)
+        recorded = checkpoint.facts["environment"]
+        self._steps_per_call = recorded.get("steps_per_call", 1)
+        begun = self.step - self.step % self._steps_per_call
+        if self.step != begun and self._one_call(begun):
+            # The run ended inside what is one call now that it goes on: from that call's start.
+            try:
+                self._take_up(self._folder.checkpoints.load(begun))
+            except RunError as error:
+                self._say(
+                    "calls",
+                    f"{error}; going on from step {self.step:,}: the last bits may differ from "
+                    "a run that was never interrupted",
+                )
+        return recorded
+
+    def _take_up(self, checkpoint: Checkpoint) -> None:
         self._game.load(checkpoint.state)
         self.step = self._saved_step = checkpoint.step
         self._folder.log.forget_after(checkpoint.step)
         self._course.resume(self._folder.log)
-        return checkpoint.facts["environment"]
+
+    def _one_call(self, index: int) -> bool:
+        """Whether the iterations from `index` on run in one call of several.
+
+        A function of the run's settings and validations alone: so a run that goes on makes the
+        calls of one that was never interrupted.
+        """
+        k = self._steps_per_call
+        fits = k > 1 and index % k == 0 and index + k <= self._settings.steps
+        return fits and self._course.steady(index, k)
 
     def _prepare(self, recorded: dict[str, Any]) -> None:
-        """Set threads and mode, the recorded ones first, and say what is not as it was."""
-        settings = self._settings
-        threads = recorded.get("threads", settings.threads)
-        if threads:
-            torch.set_num_threads(threads)
-        asked = "compiled" if settings.mode == "auto" else settings.mode
-        mode = recorded.get("mode", asked)
-        for name, wish in (("threads", settings.threads), ("mode", settings.mode)):
-            if recorded and wish not in (0, "auto", recorded[name]):
-                self._say(
-                    "kept",
-                    f"{name} stays {recorded[name]} as this run began, not {wish}: it could "
-                    "change the result's last bits; a new run takes the new value",
-                )
+        """Make the choices, the recorded ones first, and say what is not as it was."""
+        wishes, refused = wanted(self._settings, recorded)
+        for text in refused:
+            self._say("kept", text)
+        if wishes["threads"]:
+            torch.set_num_threads(wishes["threads"])
+        mode = "compiled" if wishes["mode"] == "auto" else wishes["mode"]
         with self._report.task("preparing the step") as task:
             used = self._game.prepare(
                 self._batch(self.step),
                 mode,
                 lambda what: task.update(0, None, what),
+                precision=wishes["precision"],
             )
-        self._environment = environment(used)
+            k = wishes["steps_per_call"] or (1 if recorded else self._choose_steps_per_call(used))
+            if k > 1:
+                batches = [self._batch(self.step + i) for i in range(k)]
+                self._game.prepare_several(batches, lambda what: task.update(0, None, what))
+        self._steps_per_call = k
+        self._environment = environment(used, self._game.chosen | {"steps_per_call": k})
         if not recorded:
             note = " (compiling is not possible here)" if used != mode == "compiled" else ""
-            self._say("begun", f"training in {self._folder.path}, {used} mode{note}")
+            choices = told(self._environment)
+            self._say("begun", f"training in {self._folder.path}, {choices}{note}")
             return
         self._say("resumed", f"going on in {self._folder.path} from step {self.step:,}")
         changed = differences(recorded, self._environment)
@@ -170,47 +199,82 @@ class Sitting:
                 "from an uninterrupted run",
             )
 
+    def _choose_steps_per_call(self, mode: str) -> int:
+        settings, fit = self._settings, self._course.fit
+        validate_every = fit.validate_every if self._course.validation is not None else 0
+        spans = (settings.save_every, settings.sample_every, validate_every, settings.steps)
+        if mode != "compiled":
+            return 1
+        k = choose_steps_per_call(self._game, self._batch(0), spans, settings.steps)
+        middle = settings.steps // 2
+        return k if self._course.steady(middle - middle % k, k) else 1  # rates change every step
+
     def _train(self, stop: StopRequest) -> None:
         settings, game = self._settings, self._game
         first, start_s = self.step, time.monotonic()
         with self._report.task("training") as task:
-            while self.step < settings.steps and stop.signum is None and not self._course.stopped:
+            while self.step < settings.steps and not self._course.stopped:
                 index = self.step
+                if stop.signum is not None and not self._in_tail(index):
+                    break
+                if self._in_tail(index + 1) and not self._in_tail(index):
+                    self._save()  # more steps may be asked for later, and join the tail's
                 self._course.before(index)
-                found = game.step(self._batch(index), index)
+                if self._one_call(index):
+                    batches = [self._batch(index + i) for i in range(self._steps_per_call)]
+                    found = game.run(batches, index)
+                else:
+                    found = [game.step(self._batch(index), index)]
                 # One transfer for all metrics: on a GPU each would wait for the device.
-                values = torch.stack([value.detach().double() for value in found.values()])
-                metrics = dict(zip(found, values.tolist(), strict=True))
-                bad = nonfinite_metric(metrics)
-                if bad:
-                    self._diverged(bad, index)
-                self.step += 1
-                if settings.best and settings.best not in {*metrics, *_LABELS}:
-                    raise RecipeError(
-                        f'train.best: expected a metric ({", ".join(metrics)}) or "", got '
-                        f"{settings.best!r}"
-                    )
-                validated = self._course.validate(self.step)
-                self._folder.log.record(self.step, metrics | validated)
-                faults.reach("step")
-                if settings.sample_every and self.step % settings.sample_every == 0:
+                values = torch.stack([v.detach().double() for one in found for v in one.values()])
+                numbers = iter(values.tolist())
+                for one in found:
+                    metrics = {name: next(numbers) for name in one}
+                    validated = self._note(metrics)
+                if settings.sample_every and self._passed(index, settings.sample_every):
                     self._draw(self._folder.samples / f"step-{self.step:08}.png")
                 if validated:
                     self._validated = "  ".join(f"{k} {v:.3f}" for k, v in validated.items())
-                if self.step % settings.save_every == 0 or self._course.best_step == self.step:
+                due = self._passed(index, settings.save_every) and not self._in_tail(self.step)
+                if due or self._course.best_step == self.step:
                     self._save()
-                elif self.step % _LOOK_EVERY == 0:
+                elif self._passed(index, _LOOK_EVERY):
                     self._keep_good()
                 rate = (self.step - first) * settings.batch / (time.monotonic() - start_s)
                 self._show(task, metrics, rate)
         self._step_s = (time.monotonic() - start_s) / max(self.step - first, 1)
+
+    def _note(self, metrics: dict[str, float]) -> dict[str, float]:
+        """Count and log one finished step; return its validation's metrics, if one was due."""
+        bad = nonfinite_metric(metrics)
+        if bad:
+            self._diverged(bad, self.step)
+        self.step += 1
+        best = self._settings.best
+        if best and best not in {*metrics, *_LABELS}:
+            raise RecipeError(
+                f'train.best: expected a metric ({", ".join(metrics)}) or "", got {best!r}'
+            )
+        validated = self._course.validate(self.step)
+        self._folder.log.record(self.step, metrics | validated)
+        faults.reach("step")
+        return validated
+
+    def _passed(self, index: int, every: int) -> bool:
+        """Whether a multiple of `every` lies in the steps since `index` were finished."""
+        return index // every != self.step // every
+
+    def _in_tail(self, step: int) -> bool:
+        """Whether a step is past the start of a call that the last steps are too few for."""
+        start = step - step % self._steps_per_call
+        return step != start and start + self._steps_per_call > self._settings.steps
 
     def _show(self, task: Task, metrics: dict[str, float], rate: float) -> None:
         labels = _LABELS | _FIT_LABELS
         numbers = [
             f"{label} {metrics[name]:.3f}" for name, label in labels.items() if name in metrics
         ]
-        noun = "samples" if isinstance(self._data, Samples) else "pictures"
+        noun = noun_of(self._data)
         shown = [*numbers, self._validated, f"{rate:,.0f} {noun}/s"]
         text = "  ".join(part for part in shown if part)
         task.update(self.step, self._settings.steps, text)
@@ -295,6 +359,8 @@ class Sitting:
             self._say("overfitting", verdict.text)
 
     def _batch(self, index: int) -> Any:
+        if isinstance(self._data, Lanes):
+            return self._data.at(index, self._settings.batch)
         indices = batch_indices(len(self._data), self._settings.batch, self._settings.seed, index)
         return self._data.batch(indices)
 

@@ -5,7 +5,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from torch import Tensor
 
-from backlit.supervised import Scores
+from backlit.supervised import Lanes, Samples, Scores
 
 Progress = Callable[[str], None]
 """Told what is being done, a line each."""
@@ -17,26 +17,52 @@ class Trainable(Protocol):
     Attributes:
         state: flat name -> tensor; everything that decides the future (parameters, buffers,
             optimiser state, moving averages). `step` may write into the tensors in place.
+        chosen: what the last `prepare` settled beside the mode, JSON-able: "precision".
     """
 
     state: dict[str, Tensor]
+    chosen: dict[str, Any]
 
     @property
     def description(self) -> dict[str, Any]:
         """Networks, loss, optimisers, shapes as JSON-able values: the run's identity."""
         ...
 
-    def prepare(self, batch: Any, mode: str, progress: Progress | None = None) -> str:
+    def prepare(
+        self,
+        batch: Any,
+        mode: str,
+        progress: Progress | None = None,
+        precision: str | None = None,
+    ) -> str:
         """Capture and compile for this batch shape; return the mode really used.
 
         Args:
             batch: what the data set gives: (N, C, H, W) uint8, or tensors by name.
             mode: "plain", "compiled" or "watched"; "compiled" may fall back to "plain".
+            precision: "float32", "bfloat16", "float64" or "auto"; None for the networks' own.
         """
         ...
 
     def step(self, batch: Any, index: int) -> dict[str, Tensor]:
         """Run iteration `index` (from 0); return 0-d metrics."""
+        ...
+
+    def prepare_several(self, batches: Sequence[Any], progress: Progress | None = None) -> None:
+        """Compile as many iterations as there are batches into one call for `run`."""
+        ...
+
+    def run(self, batches: Sequence[Any], index: int) -> list[dict[str, Tensor]]:
+        """Run as many iterations as there are batches from `index` on; return their metrics."""
+        ...
+
+    def seconds(self, batch: Any) -> float:
+        """Return the time of one iteration as prepared; the state is left as it was."""
+        ...
+
+    @property
+    def work(self) -> tuple[int, int]:
+        """Of one iteration: how many gates, how many operations of the costly ones."""
         ...
 
     def load(self, state: dict[str, Tensor]) -> None:
@@ -80,3 +106,9 @@ class Evaluates(Trainable, Protocol):
     def prune(self, share: float) -> float:
         """Hold this share of the weights at 0, the smallest; return the share that is 0."""
         ...
+
+
+def noun_of(data: object) -> str:
+    """What the members of a data set are called: a game's are pictures."""
+    nouns = {Samples: "samples", Lanes: "lanes"}
+    return nouns.get(type(data), "pictures")

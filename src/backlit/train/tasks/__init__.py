@@ -12,22 +12,37 @@ from typing import Any
 from backlit.data import NAMED, kind_of
 from backlit.errors import RecipeError
 from backlit.registry import build
-from backlit.train.tasks.emoji import emoji
 from backlit.train.tasks.files import fashion_mnist, idx, mnist, pictures, table
+from backlit.train.tasks.sequences import (
+    composed_reviews,
+    moby_dick,
+    reviews,
+    sentences,
+    series,
+    sunspots,
+    text,
+)
 from backlit.train.tasks.task import Show, Task, decided, from_labelled
 from backlit.train.tasks.textbook import digits, wine
-from backlit.train.tasks.vision import avatars, emoji_boxes
+from backlit.train.tasks.vision import avatars, emoji_boxes, emoji_groups
 
 SOURCES: dict[str, Callable[..., Task]] = {
     "avatars": avatars,
+    "composed-reviews": composed_reviews,
     "digits": digits,
-    "emoji": emoji,
     "emoji-boxes": emoji_boxes,
+    "emoji-groups": emoji_groups,
     "fashion-mnist": fashion_mnist,
     "idx": idx,
     "mnist": mnist,
+    "moby-dick": moby_dick,
     "pictures": pictures,
+    "reviews": reviews,
+    "sentences": sentences,
+    "series": series,
+    "sunspots": sunspots,
     "table": table,
+    "text": text,
     "wine": wine,
 }
 """Source name -> function of its options; the annotations of a function check its options."""
@@ -35,10 +50,13 @@ SOURCES: dict[str, Callable[..., Task]] = {
 READERS: dict[str, tuple[str, ...]] = {
     "idx": ("idx",),
     "pictures": ("pictures",),
-    "table": ("table",),
-    "text": (),
+    "table": ("table", "series", "sentences"),
+    "text": ("text",),
 }
 """Kind of file or folder -> the sources that read it at `path`, the usual one first."""
+
+ALIKE = {"composed-reviews": "sentences", "reviews": "sentences", "sunspots": "series"}
+"""Bundled set -> the source that reads a file of the same kind: a network for one serves both."""
 
 
 def source_of(data: str, own: str = "") -> tuple[str, str | None]:
@@ -46,7 +64,7 @@ def source_of(data: str, own: str = "") -> tuple[str, str | None]:
 
     Args:
         data: a named set (digits, wine, ...), or the path of what `READERS` lists.
-        own: the source a recipe has; kept where it reads such a file too.
+        own: the source a recipe has; it, or the one like it, is kept where it reads such a file.
 
     Raises:
         DataError: nothing there, or a file of another kind.
@@ -59,6 +77,7 @@ def source_of(data: str, own: str = "") -> tuple[str, str | None]:
     if not readers:
         known = ", ".join(kind for kind, readers in READERS.items() if readers)
         raise RecipeError(f"--data {data}: expected one of {known}, got a {kind}")
+    own = ALIKE.get(own, own)
     return own if own in readers else readers[0], str(Path(data).expanduser())
 
 
@@ -80,6 +99,7 @@ def open_task(source: str, options: Mapping[str, Any]) -> Task:
 
 
 __all__ = [
+    "ALIKE",
     "READERS",
     "SOURCES",
     "Show",

@@ -13,7 +13,7 @@ from typing import Any, final
 
 from backlit.data import Labelled
 from backlit.data.labelled import Part
-from backlit.supervised import Samples, Supervised
+from backlit.supervised import Lanes, Samples, Supervised
 from backlit.train.results import Measure
 from backlit.train.tasks.results import result_picture
 
@@ -28,7 +28,7 @@ class Task:
     """The data of one run.
 
     Args:
-        train: samples to train on.
+        train: samples to train on, or lanes whose state is carried from step to step.
         validation: samples to validate on, or None.
         test: samples for the final scores, or None.
         network: what the data decides of the network (classes, size, channels, features,
@@ -37,15 +37,17 @@ class Task:
         show: draws the task's result picture at the end, or None.
         measure: the task's own scores of a set (an error in its own unit, bits per character),
             beside loss and accuracy, or None.
+        classifier: whether there is an accuracy; None leaves it to the loss.
     """
 
-    train: Samples
+    train: Samples | Lanes
     validation: Samples | None = None
     test: Samples | None = None
     network: Mapping[str, Any] = field(default_factory=dict)
     facts: tuple[str, ...] = ()
     show: Show | None = None
     measure: Measure | None = None
+    classifier: bool | None = None
 
 
 def from_labelled(

@@ -1,10 +1,12 @@
-"""Picture tasks from the bundled emoji: boxes around them, faces to recognise; weights seen."""
+"""Picture tasks from the bundled emoji: boxes around them, faces to recognise, groups."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
+from torch.nn.functional import interpolate
 
 import backlit.data
 from backlit.data import Labelled
@@ -25,6 +27,7 @@ from backlit.train.tasks.task import Show, Task, from_labelled
 from backlit.train.weight_picture import weight_picture
 
 _SHOWN = 12
+_STORED_PX = 64
 
 
 def emoji_boxes(
@@ -117,8 +120,30 @@ def features_of(trained: Supervised, x: torch.Tensor, y: torch.Tensor) -> Featur
     )
 
 
-def weights(data: Labelled) -> Show:
-    """What draws a logistic regression's weights, or of another network the usual picture."""
+def emoji_groups(
+    groups: Sequence[str] = ("animals", "faces"),
+    size: Count = 16,
+    style: Literal["3d", "flat"] = "3d",
+    validation: float = 0.15,
+    test: float = 0.2,
+    seed: int = 0,
+) -> Task:
+    """Groups of emoji as classes.
+
+    Args:
+        groups, style, validation, test, seed: as `backlit.data.emoji_groups`.
+        size: edge in pixels, default 16; above 64, as they are stored, they are enlarged,
+            bilinearly.
+    """
+    data = backlit.data.emoji_groups(groups, min(size, _STORED_PX), style, validation, test, seed)
+    if size > _STORED_PX:
+        larger = interpolate(data.inputs, (size, size), mode="bilinear", align_corners=False)
+        fact = f"enlarged from {_STORED_PX} to {size} pixels, bilinearly"
+        data = replace(data, inputs=larger, facts=(*data.facts, fact))
+    return from_labelled(data, show=_weights(data))
+
+
+def _weights(data: Labelled) -> Show:
     usual = from_labelled(data).show
 
     def show(trained: Supervised, folder: Path) -> Path | None:
