@@ -13,6 +13,7 @@ from games import Games
 from PIL import Image
 
 from backlit.cli import main, run
+from backlit.train import bundled
 
 SMALL = ["--set", "train.batch=8", "--set", "generator.width=8", "--set", "train.save_every=5"]
 Output = pytest.CaptureFixture[str]
@@ -155,7 +156,9 @@ def test_ctrl_c_outside_training(monkeypatch: pytest.MonkeyPatch, games: Games) 
 
 def test_recipes_are_listed(capsys: Output) -> None:
     assert run(["recipes"]) == 0
-    assert capsys.readouterr().out.startswith("demo  Emoji faces at 32 px")
+    listed = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in listed] == bundled()
+    assert any(line.startswith("demo     Emoji faces at 32 px") for line in listed)
 
 
 def test_help(capsys: Output) -> None:

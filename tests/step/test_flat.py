@@ -82,5 +82,5 @@ def test_a_moved_network_is_refused():
     g, d = nn.Linear(2, 2), nn.Linear(2, 1)
     game = Game(g, d, latent=2)
     g.weight.data = g.weight.data.clone()
-    with pytest.raises(BacklitError, match="'generator/weight' where the game keeps it"):
+    with pytest.raises(BacklitError, match="'generator/weight' where the step updates it"):
         game.prepare(torch.randn(4, 2))

@@ -14,6 +14,7 @@ import typer
 
 from backlit.cli.bench import bench
 from backlit.cli.check import check
+from backlit.cli.compare import compare
 from backlit.cli.data import data
 from backlit.cli.look import look
 from backlit.cli.recipes import recipes
@@ -29,7 +30,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (train, sample, look, check, bench, recipes):
+for command in (train, sample, look, check, compare, bench, recipes):
     app.command()(command)
 app.add_typer(data)
 

@@ -63,6 +63,14 @@ def look(
             "measured the first time.",
         ),
     ] = False,
+    layers: Annotated[
+        bool,
+        typer.Option(
+            "--layers",
+            help="Instead of the graph: each layer's parameters and multiply-adds, and what "
+            "local connection and weight sharing save.",
+        ),
+    ] = False,
 ) -> None:
     """Look at a graph of gates: values, gradients, time, from one watched pass.
 
@@ -74,6 +82,11 @@ def look(
         from backlit.cli.kernels import kernels_of
 
         typer.echo(kernels_of(*_found(target, [_example(text) for text in inputs or ()], batch)))
+        return
+    if layers:
+        from backlit.cli.layers import layers_of
+
+        typer.echo(layers_of(*_found(target, [_example(text) for text in inputs or ()], batch)))
         return
     d = _described(target, [_example(text) for text in inputs or ()], batch, pictures=bool(html))
     if html is not None:
@@ -113,14 +126,22 @@ def _found(target: str, inputs: "list[Tensor]", batch: int) -> tuple[Any, tuple[
 def _described(target: str, inputs: "list[Tensor]", batch: int, pictures: bool) -> "Description":
     from backlit.gan import Game
     from backlit.graph import Graph, Watched, capture, show
+    from backlit.supervised import Supervised
 
     found, given = _found(target, inputs, batch)
-    if isinstance(found, Game):
-        pictures_, index = given
-        found.prepare(pictures_)
-        step = found.steps[max(found.steps)]  # with G, with penalty
-        times = step.times({"real": pictures_}, found.seed, index)
-        _, watched = step.watch({"real": pictures_}, found.seed, index)
+    if isinstance(found, Game | Supervised):
+        samples, index = given
+        found.prepare(samples)
+        step = (
+            list(found.steps.values())[-1]
+            if isinstance(found, Supervised)
+            else (
+                found.steps[max(found.steps)]  # with G, with penalty
+            )
+        )
+        tensors = samples if isinstance(found, Supervised) else {"real": samples}
+        times = step.times(tensors, found.seed, index)
+        _, watched = step.watch(tensors, found.seed, index)
         title = Path(target).name if Path(target).is_dir() else target
         return step.describe(title=title, watched=watched, times=times, pictures=pictures)
     graph = found if isinstance(found, Graph) else capture(found, *given)

@@ -6,5 +6,6 @@ def recipes() -> None:
     from backlit.train import bundled, load_recipe, reporter
 
     report = reporter()
+    width = max(map(len, bundled()))
     for name in bundled():
-        report.say(f"{name}  {load_recipe(name).about}")
+        report.say(f"{name:{width}}  {load_recipe(name).about}")

@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from backlit.errors import RunError
+
 
 def sample(
     run: Annotated[Path, typer.Argument(help="The run folder.")],
@@ -23,6 +25,8 @@ def sample(
 
     report = room.reporter()
     game, chosen = room.open_run(run, checkpoint, lambda step, reason: report.say(reason))
+    if not isinstance(game, room.Generates):
+        raise RunError(f"{run}: expected the run of a game, got supervised training")
     path = out or run / f"sample-{chosen.step:08}-seed{seed}.png"
     room.write_picture(path, game.sample(game.noise(n, seed)))
     report.say(str(path))

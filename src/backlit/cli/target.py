@@ -71,11 +71,9 @@ def _module(name: str) -> Any:
 
 
 def _run(path: Path, batch: int) -> tuple[Any, tuple[Any, ...]]:
-    """The game of a run where its last checkpoint stands, and the next step's pictures."""
+    """What a run trains, where its last checkpoint stands, and the next step's batch."""
     from backlit import train as room
 
     report = room.reporter()
-    game, checkpoint = room.open_run(path, "last", lambda step, reason: report.say(reason))
-    recipe = room.run_recipe(path)
-    pictures = room.batch_of(room.build_data(recipe), recipe, checkpoint.step)
-    return game, (pictures[:batch], checkpoint.step)
+    found, given, step = room.open_step(path, batch, lambda step, reason: report.say(reason))
+    return found, (given, step)

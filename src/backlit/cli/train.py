@@ -1,10 +1,13 @@
-"""`backlit train`: pictures in, a run folder out."""
+"""`backlit train`: pictures or samples in, a run folder out."""
 
 import shlex
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from backlit.train import Recipe
 
 RUNS = Path("runs")
 
@@ -20,7 +23,11 @@ def train(
     ] = None,
     data: Annotated[
         Path | None,
-        typer.Option(help="Train on this folder of pictures.", show_default=False),
+        typer.Option(
+            help="Train on this: for a game a folder of pictures; else a table, a folder of idx "
+            "files, a folder of pictures with a sub-folder for each class, or a named set.",
+            show_default=False,
+        ),
     ] = None,
     steps: Annotated[
         int | None,
@@ -46,44 +53,45 @@ def train(
         typer.Option("--fresh", help="Begin anew in a numbered folder beside one that has begun."),
     ] = False,
 ) -> None:
-    """Train on pictures; in a run folder that has begun, go on bit for bit.
+    """Train a game on pictures or a network on samples; in a folder that has begun, go on.
 
-    Ctrl-C finishes the step, saves and says how to go on (exit code 130); a second one ends the
-    process at once, with the last checkpoint intact.
+    Going on is bit for bit. Ctrl-C finishes the step, saves and says how to go on (exit code
+    130); a second one ends the process at once, with the last checkpoint intact.
     """
     from backlit import train as room
 
-    changes: dict[str, object] = {}
-    if data is not None:
-        changes |= {"data.source": "folder", "data.path": str(data.absolute())}
-    if steps is not None:
-        changes["train.steps"] = steps
+    changes: dict[str, object] = {} if steps is None else {"train.steps": steps}
     begun = run is not None and not fresh and (run / "recipe.toml").is_file()
     chosen = recipe or (str(run / "recipe.toml") if run and begun else "demo")
-    checked = room.load_recipe(chosen, settings or [], changes)
-    name = Path(chosen).stem + (f"-{data.absolute().name}" if data else "")
+    given = None if data is None else str(data)
+    checked = room.load_recipe(chosen, settings or [], changes, given)
+    name = Path(chosen).stem + (f"-{data.absolute().stem}" if data else "")
     folder = run or RUNS / name
     if fresh:
         folder = _unused(folder)
+    again = f"backlit train --run {shlex.quote(str(folder))}"
+    try:
+        if isinstance(checked, room.FitRecipe):
+            room.follow(checked, folder, again)
+        else:
+            _play(checked, folder, again)
+    except room.Interrupted as stopped:
+        raise typer.Exit(128 + stopped.signum) from None
+
+
+def _play(recipe: "Recipe", folder: Path, again: str) -> None:
+    """Train a game."""
+    from backlit import train as room
 
     report = room.reporter()
-    game = room.build_game(checked)
+    game = room.build_game(recipe)
     with report.task("reading pictures") as task:
-        pictures = room.build_data(checked, lambda done, total: task.update(done, total))
+        pictures = room.build_data(recipe, lambda done, total: task.update(done, total))
     if pictures.skipped:
         name, reason = pictures.skipped[0]
         report.say(f"{len(pictures.skipped)} files skipped, the first: {name} ({reason})")
-    try:
-        room.train(
-            game,
-            pictures,
-            run=folder,
-            recipe=checked.model_dump(),
-            again=f"backlit train --run {shlex.quote(str(folder))}",
-            **checked.train.model_dump(),
-        )
-    except room.Interrupted as stopped:
-        raise typer.Exit(128 + stopped.signum) from None
+    options = recipe.train.model_dump()
+    room.train(game, pictures, run=folder, recipe=recipe.model_dump(), again=again, **options)
 
 
 def _unused(folder: Path) -> Path:

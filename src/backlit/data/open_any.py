@@ -2,14 +2,18 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Literal, TypeAlias
 
+from backlit.data.avatars import avatars
 from backlit.data.decode import EXTENSIONS
+from backlit.data.emoji_groups import emoji_groups
 from backlit.data.fluent import emoji
 from backlit.data.idx_files import fashion_mnist, find_idx, idx, mnist
 from backlit.data.labelled import Labelled
 from backlit.data.open_folder import folder
 from backlit.data.pictures import PictureSet
 from backlit.data.rows import TABLES
+from backlit.data.scenes import emoji_boxes
 from backlit.data.sentiment import reviews
 from backlit.data.tables import table
 from backlit.data.textbook import digits, wine
@@ -25,8 +29,36 @@ NAMED: dict[str, Callable[[], Labelled | PictureSet]] = {
     "sunspots": sunspots,
     "reviews": reviews,
     "emoji": emoji,
+    "emoji-groups": emoji_groups,
+    "emoji-boxes": emoji_boxes,
+    "avatars": avatars,
 }
 TEXTS = (".txt", ".md", ".text")
+
+
+Kind: TypeAlias = Literal["idx", "pictures", "table", "text"]
+
+
+def kind_of(target: str) -> Kind:
+    """What a folder or file holds: "idx", "pictures", "table" or "text".
+
+    Raises:
+        DataError: nothing there, or another kind of file.
+    """
+    path = Path(target).expanduser()
+    suffix = path.suffix.lower()
+    if path.is_dir():
+        return "idx" if find_idx(path) else "pictures"
+    if not path.is_file():
+        raise DataError(
+            f"expected {', '.join(NAMED)}, a folder or a file; found nothing at {target}"
+        )
+    if suffix in TABLES:
+        return "table"
+    if suffix in TEXTS:
+        return "text"
+    beside = "; give the folder it lies in" if suffix in (*EXTENSIONS, ".gz", "") else ""
+    raise DataError(f"{target}: expected a file of {', '.join((*TABLES, *TEXTS))}{beside}")
 
 
 def open_any(
@@ -39,8 +71,8 @@ def open_any(
     """Open a named set, a folder or a file by what it holds.
 
     Args:
-        target: digits, wine, mnist, fashion-mnist, sunspots, reviews or emoji; else a folder with
-            idx files, a folder of pictures, a table (.csv, .tsv, .parquet) or a text (.txt, .md).
+        target: a name of `NAMED`; else a folder with idx files, a folder of pictures, a table
+            (.csv, .tsv, .parquet) or a text (.txt, .md).
         column: of a table, the one to predict; by default the last.
         as_series: take that column as a series in time.
         level: "char" or "word", for a text.
@@ -54,24 +86,16 @@ def open_any(
     """
     if target in NAMED:
         return NAMED[target]()
-    path = Path(target).expanduser()
-    suffix = path.suffix.lower()
-    if path.is_dir():
-        if find_idx(path):
-            return idx(path, path.name)
+    path, kind = Path(target).expanduser(), kind_of(target)
+    if kind == "idx":
+        return idx(path, path.name)
+    if kind == "pictures":
         return folder(path, size=size)
-    if not path.is_file():
-        raise DataError(
-            f"expected {', '.join(NAMED)}, a folder or a file; found nothing at {target}"
-        )
-    if suffix in TABLES:
-        if as_series:
-            if column is None:
-                raise DataError(f"{target}: expected the column of the series by name, got none")
-            return series(path, column)
+    if kind == "table" and as_series:
+        if column is None:
+            raise DataError(f"{target}: expected the column of the series by name, got none")
+        return series(path, column)
+    if kind == "table":
         return table(path, column)
-    if suffix in TEXTS:
-        found = text(path, level)  # type: ignore[arg-type]  # text() checks it
-        return found.windows(min(64, max(1, len(found.train) - 1)))
-    beside = "; give the folder it lies in" if suffix in (*EXTENSIONS, ".gz", "") else ""
-    raise DataError(f"{target}: expected a file of {', '.join((*TABLES, *TEXTS))}{beside}")
+    found = text(path, level)  # type: ignore[arg-type]  # text() checks it
+    return found.windows(min(64, max(1, len(found.train) - 1)))

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from backlit.data.labelled import PARTS, Labelled, Part, check_shares
 from backlit.data.options import check_one_of
+from backlit.data.time_series import BUNDLED
 from backlit.errors import DataError
 
 UNKNOWN = "<unk>"
@@ -150,6 +151,19 @@ def text(
             f"{unknown} of {n - held} tokens of validation and test are not in it",
         ),
     )
+
+
+def moby_dick(
+    level: Literal["char", "word"] = "char",
+    validation: float = 0.1,
+    test: float = 0.1,
+    least: int = 1,
+) -> Text:
+    """Chapters 1-32 of Melville's "Moby-Dick" (298,171 characters). Arguments as for `text`.
+
+    Source: Herman Melville 1851, public domain.
+    """
+    return text(BUNDLED / "moby_dick.txt", level, validation, test, least)
 
 
 def lanes(tokens: Tensor, batch: int, length: int) -> tuple[Tensor, Tensor]:

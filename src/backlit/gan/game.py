@@ -13,18 +13,21 @@ from backlit.gan.iteration import Iteration, Rules
 from backlit.gan.losses import AdversarialLoss, adversarial_loss
 from backlit.gan.penalties import Penalty
 from backlit.gan.penalties import penalty as penalty_of
-from backlit.gan.player import Player, Tensors
 from backlit.graph import Noise, Point, generator_for
 from backlit.step import (
     AUTO,
+    Captured,
     Optimiser,
+    Readings,
     Step,
     check_precision,
     load_state,
     settle_precision,
+    state_and_wires,
     trained,
 )
 
+Tensors = dict[str, Tensor]
 Progress = Callable[[str], None]
 
 
@@ -118,7 +121,7 @@ class Game:
         }
         self.steps: dict[tuple[bool, bool], Step] = {}
         self._shape: tuple[Any, ...] | None = None
-        self._players: tuple[Player, Player] | None = None
+        self._players: tuple[Captured, Captured] | None = None
 
     def _latent_shape(self, latent: int | tuple[int, ...] | None) -> tuple[int, ...]:
         if latent is None:
@@ -134,8 +137,8 @@ class Game:
 
     def _initial_state(self) -> Tensors:
         state = {
-            **Player.tensors("generator", self.generator),
-            **Player.tensors("discriminator", self.discriminator),
+            **Captured.tensors("generator", self.generator),
+            **Captured.tensors("discriminator", self.discriminator),
         }
         devices = {str(t.device) for t in state.values()}
         if len(devices) > 1:
@@ -145,13 +148,9 @@ class Game:
         self._trained_d = trained("discriminator", self.discriminator, self.rules.optimiser_d)
         groups = (*self._trained_g, *self._trained_d)
         if ema:
-            for name, tensor in Player.tensors("ema", self.generator).items():
+            for name, tensor in Captured.tensors("ema", self.generator).items():
                 state[name] = tensor.detach().clone()
-        for group in groups:
-            state |= group.state
-        inside = {name for group in groups for name in group.state}
-        rest = {name: t for name, t in state.items() if name not in inside}
-        self._wires = {name: t for group in groups for name, t in group.wires.items()} | rest
+        state, self._wires = state_and_wires(state, groups)
         return state
 
     @property
@@ -234,8 +233,8 @@ class Game:
                 f"got {tuple(made.shape[1:])}"
             )
         self._players = (
-            Player("generator", self.generator, z),
-            Player("discriminator", self.discriminator, made),
+            Captured("generator", self.generator, {"z": z}),
+            Captured("discriminator", self.discriminator, {"x": made}),
         )
 
     def _variants(self) -> list[tuple[bool, bool]]:
@@ -270,7 +269,8 @@ class Game:
 
     def _assemble(self, batch: Tensor, variant: tuple[bool, bool]) -> Step:
         iteration = self._iteration(batch, variant)
-        return Step(iteration, self._wires, {"real": batch}, iteration.noise, self.rates)
+        parts = {group.wire: group.parts for group in (*self._trained_g, *self._trained_d)}
+        return Step(iteration, self._wires, {"real": batch}, iteration.noise, self.rates, parts)
 
     def operating_point(self, batch: Tensor, index: int = 0) -> list[Point]:
         """Both losses at the present state, for `backlit.check(game, batch)`.
@@ -301,6 +301,26 @@ class Game:
         if self._shape != (batch.shape, batch.dtype, batch.stride()):
             batch = self._as_prepared(batch)
         return self.steps[self._variant(index)].run({"real": batch}, self.seed, index)
+
+    def probe(
+        self, batch: Tensor, index: int, progress: Progress | None = None
+    ) -> tuple[Tensors, Readings]:
+        """Runs iteration `index` as `step` does, and reads the probes in the same pass.
+
+        Args:
+            batch, index: as in `step`.
+            progress: told where the step with probes has to be compiled first, once a variant.
+        Returns: the metrics, and what the probes read: of every layer's output in every phase
+            and of every parameter, see `backlit.step.Probe`.
+        """
+        if self._shape != (batch.shape, batch.dtype, batch.stride()):
+            batch = self._as_prepared(batch)
+        variant = self._variant(index)
+        step = self.steps[variant]
+        if progress is not None and step.mode == "compiled":
+            progress(f"compiling the step with probes ({_name(variant)})")
+        step.prepare_probes({"real": batch}, progress)
+        return step.probe({"real": batch}, self.seed, index)
 
     def prepare_several(self, batches: Sequence[Tensor], progress: Progress | None = None) -> None:
         """Compiles K iterations into one call for `run`, where the game runs compiled.

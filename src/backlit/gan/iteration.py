@@ -14,10 +14,11 @@ from torch import Tensor
 
 from backlit.gan.losses import AdversarialLoss
 from backlit.gan.penalties import Penalty
-from backlit.gan.player import Player, Tensors
 from backlit.graph import Noise, Point, stamp
 from backlit.graph.function import Function
-from backlit.step import HANDED_ON, Optimiser, Trained, clip_by_norm
+from backlit.step import HANDED_ON, Captured, Optimiser, Trained, clip_by_norm
+
+Tensors = dict[str, Tensor]
 
 
 @dataclass(frozen=True)
@@ -46,8 +47,8 @@ class Iteration:
     def __init__(
         self,
         rules: Rules,
-        generator: Player,
-        discriminator: Player,
+        generator: Captured,
+        discriminator: Captured,
         real: Tensor,
         z: Noise,
         state: Tensors,
@@ -100,7 +101,7 @@ class Iteration:
         penalty = self.penalty
 
         def score(x: Tensor, site: str, on: str) -> tuple[Tensor, Tensor | None]:
-            seen = self.d.run(t, x, t, site, slope=penalty is not None and penalty.on == on)
+            seen = self.d.run(t, [x], t, site, slope=penalty is not None and penalty.on == on)
             t.update(seen.buffers)
             changed.update(seen.buffers)
             return seen.output, seen.grad_input
@@ -135,16 +136,16 @@ class Iteration:
             changed.update(buffers)
 
         with stamp(phase="G makes fakes"):
-            made = self.g.run(t, self._latent(t["z"]), t, "fake")
+            made = self.g.run(t, [self._latent(t["z"])], t, "fake")
             keep(made.buffers)
         real = made.output
         if self.rules.loss.needs_real_in_generator:
             with stamp(phase="G: D on real"):
-                seen = self.d.run(t, t["real"], t, "real")
+                seen = self.d.run(t, [t["real"]], t, "real")
                 keep(seen.buffers)
                 real = seen.output
         with stamp(phase="G: D on fake"):
-            seen = self.d.run(t, made.output, t, "score")
+            seen = self.d.run(t, [made.output], t, "score")
             keep(seen.buffers)
         with stamp(phase="G loss"):
             loss = self.rules.loss.generator(real, seen.output)
@@ -176,7 +177,7 @@ class Iteration:
         for k, real in enumerate(reals):
             with stamp(phase="G makes fakes"):
                 z = self._latent(noise[f"D{k}/z"])
-                made = self.g.run(now, z, noise, f"D{k}/fake")
+                made = self.g.run(now, [z], noise, f"D{k}/fake")
                 now.update(made.buffers)
             inner = self._inner(noise, f"D{k}/")
             result, grads = self.loss_d.value_and_grad(
@@ -199,7 +200,7 @@ class Iteration:
     def points(self, state: Tensors, batch: Tensors, noise: Tensors) -> list[Point]:
         """Both players' losses as they stand at a state, before any update, for the check."""
         real = self._pictures(batch).chunk(self.rules.d_steps)[0]
-        made = self.g.run(state, self._latent(noise["D0/z"]), noise, "D0/fake").output
+        made = self.g.run(state, [self._latent(noise["D0/z"])], noise, "D0/fake").output
         inner = self._inner(noise, "D0/")
         tensors = {**state, **inner, "real": real, "fake": made}
         points = [self.loss_d.point("D loss", tensors, _names(self.d))]
@@ -241,9 +242,9 @@ class Iteration:
                 )
 
 
-def _of(state: Tensors, player: Player) -> Tensors:
+def _of(state: Tensors, player: Captured) -> Tensors:
     return {name: t for name, t in state.items() if name.startswith(f"{player.role}/")}
 
 
-def _names(player: Player) -> list[str]:
+def _names(player: Captured) -> list[str]:
     return [f"{player.role}/{name}" for name in player.trainable]

@@ -9,6 +9,12 @@ from backlit.gates.base import Gate, aten
 from backlit.gates.samples import Draw, Sample
 
 
+def _right_gradient(a, b, dz):
+    """Aᵀ dZ, lying in memory as B does: a layer's weight is read transposed."""
+    transposed = b.stride(0) < b.stride(1)
+    return dz.t().mm(a).t() if transposed else a.t().mm(dz)
+
+
 class MatrixMultiply(Gate):
     """Product of two matrices."""
 
@@ -19,7 +25,7 @@ class MatrixMultiply(Gate):
 
     @staticmethod
     def backward(dz, z, a, b):
-        return lambda: dz.mm(b.t()), lambda: a.t().mm(dz)
+        return lambda: dz.mm(b.t()), lambda: _right_gradient(a, b, dz)
 
     @staticmethod
     def samples(r: Draw):
@@ -106,7 +112,7 @@ class AddMatrixMultiply(Gate):
         return (
             dz if beta == 1 else (lambda: dz * beta),
             lambda: (dz if alpha == 1 else dz * alpha).mm(b.t()),
-            lambda: a.t().mm(dz if alpha == 1 else dz * alpha),
+            lambda: _right_gradient(a, b, dz if alpha == 1 else dz * alpha),
         )
 
     @staticmethod

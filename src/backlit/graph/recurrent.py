@@ -62,7 +62,8 @@ def _direction(
 ) -> tuple[Tensor, State]:
     """One direction of one layer: all outputs (T, N, H) and the last state."""
     w_ih, w_hh, *biases = weights
-    parts = aten.linear.default(x, w_ih, biases[0] if biases else None).unbind(0)
+    flat = aten.linear.default(x.flatten(0, 1), w_ih, biases[0] if biases else None)  # (T N, G H)
+    parts = flat.view(*x.shape[:2], w_ih.shape[0]).unbind(0)
     hidden = (w_hh, *biases[1:])
     outputs = []
     for xg in reversed(parts) if reverse else parts:

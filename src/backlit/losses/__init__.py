@@ -15,6 +15,8 @@ from backlit.losses.binary_cross_entropy import BinaryCrossEntropy
 from backlit.losses.boxes import BoxLoss, CIoU, DIoU, GIoU, IoU, ciou, diou, giou, iou
 from backlit.losses.center import Center
 from backlit.losses.cross_entropy import CrossEntropy
+from backlit.losses.detection import Detection
+from backlit.losses.feature_softmax import FeatureSoftmax
 from backlit.losses.focal import Focal
 from backlit.losses.hinge import (
     BinaryHinge,
@@ -36,7 +38,9 @@ LOSSES: dict[str, Callable[..., nn.Module]] = {
     "ciou": CIoU,
     "cosface": CosFace,
     "cross_entropy": CrossEntropy,
+    "detection": Detection,
     "diou": DIoU,
+    "feature_softmax": FeatureSoftmax,
     "focal": Focal,
     "giou": GIoU,
     "hinge": MulticlassHinge,
@@ -75,6 +79,8 @@ __all__ = [
     "CosFace",
     "CrossEntropy",
     "DIoU",
+    "Detection",
+    "FeatureSoftmax",
     "Focal",
     "GIoU",
     "IoU",

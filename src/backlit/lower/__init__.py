@@ -12,6 +12,7 @@ from backlit.lower.compiler import compile_graph, compiler_available
 from backlit.lower.flops import flops
 from backlit.lower.kernel_file import KernelFileWarning, kernel_file
 from backlit.lower.kernel_table import kernel_table
+from backlit.lower.layers import Layer, layer_table, layers
 from backlit.lower.low_share import low_share
 from backlit.lower.machine import processor
 from backlit.lower.passes import apply_passes
@@ -22,6 +23,7 @@ __all__ = [
     "PRECISIONS",
     "Kernel",
     "KernelFileWarning",
+    "Layer",
     "apply",
     "apply_passes",
     "batch_products",
@@ -32,6 +34,8 @@ __all__ = [
     "flops",
     "kernel_file",
     "kernel_table",
+    "layer_table",
+    "layers",
     "low_share",
     "lower_gates",
     "lower_precision",

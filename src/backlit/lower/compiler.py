@@ -19,6 +19,7 @@ from torch import Tensor
 from torch.fx import GraphModule
 
 from backlit.lower import cache
+from backlit.lower.hold_scalars import hold_scalars
 
 # Its own cache writes pickles; ours keeps the result instead.
 _SETTINGS: dict[str, Any] = {"fx_graph_cache": False}
@@ -53,6 +54,8 @@ def compile_graph(
         say: told, a line each, what went wrong with the cache.
     Returns: a function of the same inputs.
     """
+    gm = copy.deepcopy(gm)
+    hold_scalars(gm)
     key = cache.key_of(gm, inputs, _SETTINGS)
     kept = None if key is None else cache.load(key, say)
     if kept is None:

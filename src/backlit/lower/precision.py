@@ -2,7 +2,8 @@
 
 Each gate class says what it tolerates (`Gate.precision`). Matrix products, convolutions and their
 adjoints take bfloat16; elementwise gates follow; reductions, statistics, exponentials, losses and
-updates stay float32, and so does every tensor of the state.
+updates stay float32, and so does every tensor of the state. What only float32 gates read is
+computed in float32, so that nothing is rounded on its way from a product to them.
 
 Source: Micikevicius et al. 2018, "Mixed Precision Training", section 3.1 (master weights).
 """
@@ -41,21 +42,27 @@ def lower_precision(gm: GraphModule, dtype: torch.dtype = torch.bfloat16) -> Gra
         raise BacklitError(
             f"precision: expected torch.bfloat16, got {dtype}; no other is lowered to"
         )
-    return retrace(gm, _Lowered(dtype))
+    return retrace(gm, _Lowered(gm, dtype))
 
 
 class _Lowered:
     """Runs a gate in the precision its class and its place in the step allow."""
 
-    def __init__(self, dtype: torch.dtype):
+    def __init__(self, gm: GraphModule, dtype: torch.dtype):
         self.dtype = dtype
         self._low: Values = {}  # each wire is cast once, however many gates read it
+        # Gates that follow and that only float32 gates read, directly or through such gates.
+        self._full = set[Node]()
+        for node in reversed(gm.graph.nodes):
+            if node.op == "call_function" and self._precision(node) == "follow":
+                if all(u in self._full or self._precision(u) == "full" for u in node.users):
+                    self._full.add(node)
 
     def __call__(self, node: Node, values: Values) -> Any:
         how = self._precision(node)
         if how == "low":
             wires = {wire: self._lowered(wire, values) for wire in node.all_input_nodes}
-        elif how in ("full", "mixed") or (how == "follow" and self._mixes(node, values)):
+        elif how in ("full", "mixed") or node in self._full or self._mixes(node, values):
             wires = {wire: self._raised(values[wire]) for wire in node.all_input_nodes}
         else:
             return evaluate(node, values)

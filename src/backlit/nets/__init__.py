@@ -16,6 +16,8 @@ from backlit.nets.alexnet import AlexNet, AlexNet2012
 from backlit.nets.convert import linear_as_convolution
 from backlit.nets.dcgan import DCGANDiscriminator, DCGANGenerator
 from backlit.nets.dense import MLP, LogisticRegression, TwoLayer
+from backlit.nets.detector import Detector
+from backlit.nets.embedding import Embedding
 from backlit.nets.four_equations import FourEquations, four_equations
 from backlit.nets.lenet import LeNet
 from backlit.nets.mlp_gan import (
@@ -41,6 +43,8 @@ NETWORKS: dict[str, Callable[..., nn.Module]] = {
     "character_model": CharacterModel,
     "dcgan_discriminator": DCGANDiscriminator,
     "dcgan_generator": DCGANGenerator,
+    "detector": Detector,
+    "embedding": Embedding,
     "lenet": LeNet,
     "logistic_regression": LogisticRegression,
     "mlp": MLP,
@@ -86,6 +90,8 @@ __all__ = [
     "CharacterModel",
     "DCGANDiscriminator",
     "DCGANGenerator",
+    "Detector",
+    "Embedding",
     "FourEquations",
     "LeNet",
     "LogisticRegression",

@@ -165,8 +165,19 @@ class CharacterModel(nn.Module):
         self.recurrent = Recurrent(features, width, kind, layers, dropout, vocabulary)
         self.head = nn.Linear(width, vocabulary)
 
-    def forward(self, tokens: Tensor) -> Tensor:
-        return self.head(self.recurrent(tokens))  # (N, T, V)
+    def forward(
+        self, tokens: Tensor, h: Tensor | None = None, c: Tensor | None = None
+    ) -> Tensor | tuple[Tensor, ...]:
+        """Return scores (N, T, V); given a state, scores and the new state, as `step` does.
+
+        Args:
+            tokens: (N, T) integers.
+            h, c: (L, N, S); c for "lstm" alone; default a zero state that is not carried on.
+        """
+        if h is None:
+            return self.head(self.recurrent(tokens))  # (N, T, V)
+        scores, state = self.step(tokens, (h,) if c is None else (h, c))
+        return scores, *state
 
     def step(self, tokens: Tensor, state: State) -> tuple[Tensor, State]:
         """Return scores (N, T, V) and the state to carry on to the text's next piece.

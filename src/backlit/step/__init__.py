@@ -1,10 +1,12 @@
 """One whole training step as a graph: assembled, then run watched, plain or compiled."""
 
+from backlit.step.captured import Captured
 from backlit.step.clip import clip_by_norm
-from backlit.step.flat import Trained, trained
+from backlit.step.flat import Trained, state_and_wires, trained
 from backlit.step.optimiser import Optimiser
 from backlit.step.paths import OPTIMISER_CHOICE, SURFACES, Surface, optimiser_paths, surface
 from backlit.step.precision import AUTO, check_precision, settle_precision
+from backlit.step.probes import Probe, Readings, add_probes
 from backlit.step.schedule import (
     SCHEDULES,
     Constant,
@@ -26,23 +28,28 @@ __all__ = [
     "OPTIMISER_CHOICE",
     "SCHEDULES",
     "SURFACES",
+    "Captured",
     "Constant",
     "Cosine",
     "Exponential",
     "Optimiser",
     "Plateau",
+    "Probe",
+    "Readings",
     "Schedule",
     "Step",
     "StepDecay",
     "Surface",
     "Trained",
     "WarmUp",
+    "add_probes",
     "check_precision",
     "clip_by_norm",
     "load_state",
     "optimiser_paths",
     "schedule",
     "settle_precision",
+    "state_and_wires",
     "surface",
     "trained",
 ]

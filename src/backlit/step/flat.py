@@ -6,7 +6,7 @@ update gates for a whole network instead of a few for each parameter.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -49,6 +49,11 @@ class Layout:
             found[name] = view if back == sorted(back) else view.permute(back)
         return found
 
+    @property
+    def parts(self) -> dict[str, tuple[int, int]]:
+        """Where each tensor lies: (start, length)."""
+        return {name: (start, length) for name, (start, length, *_) in self._places.items()}
+
     def gather(self, tensors: Mapping[str, Tensor]) -> Tensor:
         """A new vector (size,) with the tensors' values."""
         parts = [tensors[name].permute(self._places[name][3]).reshape(-1) for name in self.names]
@@ -66,10 +71,12 @@ class Trained:
         parameters: by name within the network.
         optimiser: whose state is kept.
         average: also keep a moving average of the parameters, beginning at their values.
+        prunable: also keep masks of the weights (not of vectors), ones; what a mask holds at 0
+            stays 0.
 
     Attributes:
         names: of the parameters, with their role.
-        state: parameter, optimiser state and average by name: the views.
+        state: parameter, optimiser state, average and mask by name: the views.
         wires: the vectors by name, and the counts.
     """
 
@@ -79,6 +86,7 @@ class Trained:
         parameters: Mapping[str, nn.Parameter],
         optimiser: Optimiser,
         average: bool = False,
+        prunable: bool = False,
     ):
         self.optimiser, self._parameters = optimiser, dict(parameters)
         self._layout = layout = Layout(parameters)
@@ -92,6 +100,7 @@ class Trained:
         self.wire = f"{role}/{kind}"
         self._slots = {slot: f"optimiser/{role}/{kind}/{slot}" for slot in optimiser.slots}
         self.average = f"ema/{kind}" if average else None
+        self._mask = f"mask/{role}/{kind}" if prunable else None
         self.wires: Tensors = {self.wire: nn.Parameter(flat, requires_grad=False)}
         self.state: Tensors = {f"{role}/{name}": p for name, p in parameters.items()}
         for slot, tensor in optimiser.init(flat).items():
@@ -102,9 +111,14 @@ class Trained:
             self.wires[self.average] = flat.clone()
             views = layout.views(self.wires[self.average])
             self.state |= {f"ema/{name}": views[name] for name in parameters}
+        if self._mask:
+            self.wires[self._mask] = torch.ones_like(flat)
+            views = layout.views(self.wires[self._mask])
+            weights = [name for name, p in parameters.items() if p.dim() > 1]
+            self.state |= {f"mask/{role}/{name}": views[name] for name in weights}
 
     def _vector(self) -> Tensor:
-        """The vector the parameters already lie in (of another game), else a new one."""
+        """The vector the parameters already lie in (of another step), else a new one."""
         tensors = {name: p.detach() for name, p in self._parameters.items()}
         first = tensors[self._layout.names[0]]
         storage = first.untyped_storage()
@@ -123,9 +137,15 @@ class Trained:
         for name, parameter in self._parameters.items():
             if not _same(parameter.detach(), self._home[name]):
                 raise BacklitError(
-                    f"expected parameter '{self._role}/{name}' where the game keeps it, found it "
-                    "moved (by module.to or the like): move networks before Game(...) is made"
+                    f"expected parameter '{self._role}/{name}' where the step updates it, "
+                    "found it moved (by module.to or the like): move networks before they go into "
+                    "Game(...) or Supervised(...)"
                 )
+
+    @property
+    def parts(self) -> dict[str, tuple[int, int]]:
+        """Where each parameter lies in its vector: (start, length)."""
+        return {f"{self._role}/{name}": part for name, part in self._layout.parts.items()}
 
     def views(self, now: Mapping[str, Tensor]) -> Tensors:
         """The parameters by name, out of the present vector among `now`."""
@@ -155,6 +175,8 @@ class Trained:
         (flat,), (slots,) = self.optimiser.update(
             [old[self.wire]], [self._layout.gather(given)], states, lr
         )
+        if self._mask:
+            flat = flat * now[self._mask]
         new = {self.wire: flat} | {self._slots[slot]: t for slot, t in slots.items()}
         if still:
             new = {wire: self._kept(old[wire], t, still) for wire, t in new.items()}
@@ -179,11 +201,32 @@ def _same(a: Tensor, b: Tensor) -> bool:
 
 
 def trained(
-    role: str, module: nn.Module, optimiser: Optimiser, average: bool = False
+    role: str,
+    module: nn.Module,
+    optimiser: Optimiser,
+    average: bool = False,
+    prunable: bool = False,
 ) -> list[Trained]:
     """A network's trainable parameters, one `Trained` for each dtype; see there."""
     by_dtype: dict[torch.dtype, dict[str, nn.Parameter]] = {}
     for name, parameter in module.named_parameters():
         if parameter.requires_grad:
             by_dtype.setdefault(parameter.dtype, {})[name] = parameter
-    return [Trained(role, found, optimiser, average) for found in by_dtype.values()]
+    return [Trained(role, found, optimiser, average, prunable) for found in by_dtype.values()]
+
+
+def state_and_wires(
+    tensors: Mapping[str, Tensor], groups: Sequence[Trained]
+) -> tuple[Tensors, Tensors]:
+    """A step's state by name, and the same as the step carries it: in vectors where it can.
+
+    Args:
+        tensors: parameters and buffers by name.
+        groups: what is trained of them, in its vectors.
+    """
+    state, wires = dict(tensors), dict[str, Tensor]()
+    for group in groups:
+        state |= group.state
+        wires |= group.wires
+    inside = {name for group in groups for name in group.state}
+    return state, wires | {name: t for name, t in state.items() if name not in inside}

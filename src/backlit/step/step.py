@@ -27,6 +27,7 @@ from backlit.graph.show import Shown, Times
 from backlit.graph.show.timing import time_forward
 from backlit.graph.trace import trace
 from backlit.lower import compile_graph, compiler_available, flops, prepare_graph
+from backlit.step.probes import Parts, Probe, Readings, add_probes
 from backlit.step.unroll import unroll
 
 Tensors = dict[str, Tensor]
@@ -46,6 +47,7 @@ class Step(Shown):
         batch: example tensors.
         noise: what each noise wire draws.
         rates: learning rates, 0-d float64.
+        parts: of a state tensor that holds several parameters: name -> (start, length).
     """
 
     def __init__(
@@ -55,7 +57,9 @@ class Step(Shown):
         batch: Tensors,
         noise: Mapping[str, Noise],
         rates: Tensors,
+        parts: Parts | None = None,
     ):
+        self._parts = parts or {}
         self.state = state
         self.noise = dict(noise)
         self._rates = rates
@@ -82,6 +86,7 @@ class Step(Shown):
         self._ready = self._compilable  # what was compiled last
         self._call: Callable[..., Any] = self.gm
         self._calls: dict[int, Callable[..., Any]] = {}
+        self._probed: tuple[Callable[..., Any], tuple[Probe, ...]] | None = None
         self.mode = "plain"
         self.precision: str | None = None
 
@@ -91,6 +96,10 @@ class Step(Shown):
         output = next(iter(reversed(graph.nodes)))
         wires = dict(zip(self.names, backprop.placeholders(gm), strict=True))
         results = list(output.args[0])
+        # The optimisers' own forms write into their state too; the new state says the same.
+        for node in list(graph.nodes):
+            if node.target is aten.copy_.default and node.args[0].op == "placeholder":
+                graph.erase_node(node)
         with graph.inserting_before(output):
             for name, new in zip(changed, results[: len(changed)], strict=True):
                 if new is not wires[name]:
@@ -137,7 +146,7 @@ class Step(Shown):
         if mode == "compiled" and self._on_cpu() and not compiler_available():
             mode = "plain"
         if (mode, precision) != (self.mode, self.precision):
-            self._call, self._calls = self.gm, {}
+            self._call, self._calls, self._probed = self.gm, {}, None
             if mode == "compiled" or (mode == "plain" and precision == "bfloat16"):
                 inputs = self._inputs(batch, 0, 0)
                 self._ready = prepare_graph(self._compilable, inputs, precision)
@@ -145,6 +154,38 @@ class Step(Shown):
                 self._call = compile_graph(self._ready, inputs, say) if compiled else self._ready
         self.mode, self.precision = mode, precision
         return mode
+
+    @torch.no_grad()
+    def prepare_probes(self, batch: Tensors, say: Callable[[str], None] | None = None) -> None:
+        """Makes the step with probes ready for `probe`, the way `run` was prepared."""
+        if self._probed is not None:
+            return
+        trained = [wire.name for wire in self.inputs if wire.kind == "parameter"]
+        gm, probes = add_probes(self._compilable, self.names, trained, self._parts)
+        call: Callable[..., Any] = gm
+        if self.mode == "compiled" or (self.mode == "plain" and self.precision == "bfloat16"):
+            inputs = self._inputs(batch, 0, 0)
+            call = gm = prepare_graph(gm, inputs, self.precision)
+            if self.mode == "compiled":
+                call = compile_graph(gm, inputs, say)
+        self._probed = call, probes
+
+    @torch.no_grad()
+    def probe(self, batch: Tensors, seed: int, index: int) -> tuple[Tensors, Readings]:
+        """Runs step `index` as `run` does, and reads the probes in the same pass.
+
+        The first call prepares the step with probes, see `prepare_probes`.
+
+        Args:
+            batch, seed, index: as in `run`.
+        Returns: the metrics, and what the probes read.
+        """
+        if self._probed is None:
+            self.prepare_probes(batch)
+        assert self._probed is not None
+        call, probes = self._probed
+        *found, sums = call(*self._inputs(batch, seed, index))
+        return dict(zip(self.metrics, found, strict=True)), Readings(probes, sums)
 
     @torch.no_grad()
     def prepare_several(

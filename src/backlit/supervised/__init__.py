@@ -2,7 +2,8 @@
 
 `Supervised` is to one network what `backlit.gan.Game` is to two: the whole step - forward pass,
 loss, backpropagation, update - is one graph that runs watched, plain or compiled. `Samples` is
-data in tensors; `classifier_scores` says how good the answers are.
+data in tensors, `Lanes` a long sequence
+whose state is carried from step to step; `classifier_scores` says how good the answers are.
 """
 
 from backlit.supervised.augment import (
@@ -15,9 +16,13 @@ from backlit.supervised.augment import (
     ShiftedCrop,
     augmentations,
 )
+from backlit.supervised.detection import detection_scores, detections
+from backlit.supervised.lanes import Lanes
+from backlit.supervised.sample_text import sample_text
 from backlit.supervised.samples import Samples
 from backlit.supervised.scores import ClassScores, Scores, balanced_weights, classifier_scores
 from backlit.supervised.supervised import Supervised
+from backlit.supervised.verification import verification
 
 __all__ = [
     "AUGMENTATIONS",
@@ -26,6 +31,7 @@ __all__ = [
     "Colour",
     "Cutout",
     "Flip",
+    "Lanes",
     "Mixup",
     "Samples",
     "Scores",
@@ -34,4 +40,8 @@ __all__ = [
     "augmentations",
     "balanced_weights",
     "classifier_scores",
+    "detection_scores",
+    "detections",
+    "sample_text",
+    "verification",
 ]

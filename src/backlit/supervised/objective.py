@@ -13,7 +13,6 @@ from backlit.errors import RecipeError
 from backlit.losses import BinaryCrossEntropy, BinaryHinge, CrossEntropy, Focal, MulticlassHinge
 from backlit.losses import loss as loss_by_name
 
-ROLE = "loss"
 _CLASSIFIERS = (
     BinaryCrossEntropy,
     BinaryHinge,
@@ -37,6 +36,8 @@ class Objective:
     Raises: RecipeError for something else, or an unknown name or option.
     """
 
+    role = "loss"  # prefix of its names in the state
+
     def __init__(self, loss: str | Mapping[str, Any] | nn.Module, classifier: bool | None = None):
         if isinstance(loss, str):
             loss = loss_by_name(loss)
@@ -56,7 +57,7 @@ class Objective:
     def tensors(self) -> dict[str, Tensor]:
         """The loss's live parameters and buffers under their names in the state."""
         found = [*self.module.named_parameters(), *self.module.named_buffers()]
-        return {f"{ROLE}/{name}": tensor for name, tensor in found}
+        return {f"{self.role}/{name}": tensor for name, tensor in found}
 
     def __call__(self, tensors: Mapping[str, Tensor], scores: Tensor, targets: Tensor) -> Tensor:
         """The loss with its tensors taken from a state."""
@@ -95,7 +96,7 @@ class Objective:
 
     @staticmethod
     def _own(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        prefix = f"{ROLE}/"
+        prefix = f"{Objective.role}/"
         return {n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)}
 
 

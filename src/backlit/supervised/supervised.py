@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -10,12 +11,19 @@ from torch import Tensor, nn
 
 from backlit.errors import BacklitError, RecipeError
 from backlit.graph import Point
-from backlit.step import Optimiser, Step, load_state, settle_precision
+from backlit.step import (
+    Captured,
+    Optimiser,
+    Step,
+    load_state,
+    settle_precision,
+    state_and_wires,
+    trained,
+)
 from backlit.supervised.augment import Augmentation, augmentations
-from backlit.supervised.captured import ROLE, Tensors
 from backlit.supervised.objective import Objective
 from backlit.supervised.scores import Scores, classifier_scores
-from backlit.supervised.update import Rules, Update
+from backlit.supervised.update import CARRY, RESTART, ROLE, Rules, Tensors, Update
 
 Progress = Callable[[str], None]
 Batch = Mapping[str, Tensor] | tuple[Tensor, Tensor]
@@ -38,6 +46,12 @@ class Supervised:
         augment: changes of each training batch, in order: names of
             `backlit.supervised.AUGMENTATIONS`, tables {"name", options}, or `Augmentation`s.
         prunable: keep a mask for each weight, so that `prune` can be called.
+        carry: for truncated backpropagation through time (Williams & Peng 1990): an example of
+            each tensor carried from step to step, (L, N, ...) with the batch's lanes second, such
+            as ``net.initial_state(lanes)``. The network is called as ``network(x, *carry)`` and
+            returns scores and the new carry. The state keeps it as ``carry/NAME``, no gradient
+            goes back through it, and it is zero in the lanes that the batch's "restart", bool
+            (N,), names: see `Lanes`.
         seed: all noise is a function of (seed, step).
         classifier: whether the scores speak for classes, so that an accuracy is told; by
             default read from the loss.
@@ -60,6 +74,7 @@ class Supervised:
         clip_norm: float | None = None,
         augment: Sequence[str | Mapping[str, Any] | Augmentation] = (),
         prunable: bool = False,
+        carry: Sequence[Tensor] = (),
         seed: int = 0,
         classifier: bool | None = None,
     ):
@@ -78,27 +93,39 @@ class Supervised:
             clip_norm=clip_norm,
             augment=augmentations(augment),
         )
-        self.state, self.trainable = self._initial_state()
-        if prunable:
-            weights = [n for n in self.trainable if self.state[n].dim() > 1]
-            self.state |= {f"mask/{n}": torch.ones_like(self.state[n].detach()) for n in weights}
+        self.state = self._initial_state(prunable, carry)
         self.rates = {"lr": torch.tensor(self.rules.optimiser.lr, dtype=torch.float64)}
         self.chosen: dict[str, Any] = {"precision": None}
         self.steps: dict[Any, Step] = {}
         self._updates: dict[Any, Update] = {}
 
-    def _initial_state(self) -> tuple[Tensors, list[str]]:
-        found = [*self.network.named_parameters(), *self.network.named_buffers()]
-        state = {f"{ROLE}/{name}": tensor for name, tensor in found}
-        state |= self.rules.objective.tensors()
-        devices = {str(t.device) for t in state.values()}
+    def _initial_state(self, prunable: bool, carry: Sequence[Tensor]) -> Tensors:
+        objective, optimiser = self.rules.objective, self.rules.optimiser
+        tensors = {
+            **Captured.tensors(ROLE, self.network),
+            **objective.tensors(),
+            **self._initial_carry(carry),
+        }
+        devices = {str(t.device) for t in tensors.values()}
         if len(devices) > 1:
             raise RecipeError(f"expected network and loss on one device, got {sorted(devices)}")
-        trainable = [n for n, t in state.items() if isinstance(t, nn.Parameter) and t.requires_grad]
-        for name in trainable:
-            for slot, t in self.rules.optimiser.init(state[name].detach()).items():
-                state[f"optimiser/{name}/{slot}"] = t
-        return state, trainable
+        self._trained = [
+            *trained(ROLE, self.network, optimiser, prunable=prunable),
+            *trained(objective.role, objective.module, optimiser, prunable=prunable),
+        ]
+        state, self._wires = state_and_wires(tensors, self._trained)
+        return state
+
+    def _initial_carry(self, carry: Sequence[Tensor]) -> Tensors:
+        arguments = inspect.signature(self.network.forward).parameters if carry else []
+        names = list(arguments)[1:]
+        if len(names) < len(carry) or any(t.dim() < 2 for t in carry):
+            raise RecipeError(
+                f"carry: expected tensors (L, N, ...), at most the {len(names)} that "
+                f"{type(self.network).__name__}.forward takes after x, got "
+                f"{[tuple(t.shape) for t in carry]}"
+            )
+        return {f"{CARRY}/{n}": torch.zeros_like(t) for n, t in zip(names, carry, strict=False)}
 
     def prepare(
         self,
@@ -124,18 +151,31 @@ class Supervised:
         """
         say = progress or (lambda text: None)
         tensors = as_batch(batch)
+        self._check_carry(tensors)
         key = _key(tensors)
+        for group in self._trained:
+            group.check_home()
         if key not in self.steps:
             say("capturing the network")
-            update = Update(self.rules, self.network, tensors, self.state, self.trainable)
+            update = Update(self.rules, self.network, tensors, self.state, self._trained)
             say("assembling the step")
-            self.steps[key] = Step(update, self.state, tensors, update.noise, self.rates)
+            self.steps[key] = Step(update, self._wires, tensors, update.noise, self.rates)
             self._updates[key] = update
         settled = settle_precision(precision, {ROLE: self.network}, [self.steps[key].gm], mode)
         self.chosen = {"precision": settled}
         if mode == "compiled":
             say(f"compiling {len(self.steps[key].gates):,} gates")
         return self.steps[key].prepare(mode, tensors, settled, say)
+
+    def _check_carry(self, batch: Tensors) -> None:
+        lanes = {t.shape[1] for name, t in self.state.items() if name.startswith(f"{CARRY}/")}
+        restart = batch.get(RESTART)
+        if lanes and (restart is None or restart.dtype != torch.bool or lanes != {len(restart)}):
+            got = "no restart" if restart is None else f"{tuple(restart.shape)} {restart.dtype}"
+            raise BacklitError(
+                f"batch: expected restart, bool of the {sorted(lanes)} lanes of carry, got {got}; "
+                "backlit.supervised.Lanes makes such batches"
+            )
 
     def _prepared(self, batch: Batch) -> tuple[Any, Tensors]:
         """The key of the step for this batch, and the batch in that step's memory layout."""
@@ -283,10 +323,19 @@ class Supervised:
                 if part.dtype == torch.uint8:
                     part = part.to(like.dtype) / 127.5 - 1
                 others = {name: t[piece] for name, t in inputs.items()}
-                parts.append(self.network(part, **others))
+                scores = self.network(part, **others, **self._fresh(len(part)))
+                parts.append(scores[0] if isinstance(scores, tuple) else scores)
             return torch.cat(parts)
         finally:
             self.network.train(training)
+
+    def _fresh(self, n: int) -> Tensors:
+        """The carry before n independent sequences."""
+        carry = [(name, t) for name, t in self.state.items() if name.startswith(f"{CARRY}/")]
+        return {
+            name.removeprefix(f"{CARRY}/"): t.new_zeros((t.shape[0], n, *t.shape[2:]))
+            for name, t in carry
+        }
 
     @torch.no_grad()
     def evaluate(
@@ -334,6 +383,7 @@ class Supervised:
         """Network and rules as plain values: part of a run's identity."""
         rules = self.rules
         shapes = {name: list(p.shape) for name, p in self.network.named_parameters()}
+        carry = {n: list(t.shape) for n, t in self.state.items() if n.startswith(f"{CARRY}/")}
         return {
             "network": {"type": type(self.network).__name__, "parameters": shapes},
             "loss": repr(rules.objective.module),
@@ -344,6 +394,7 @@ class Supervised:
             "augment": [repr(one) for one in rules.augment],
             "prunable": any(name.startswith("mask/") for name in self.state),
             "seed": self.seed,
+            **({"carry": carry} if carry else {}),
         }
 
 

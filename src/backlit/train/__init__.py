@@ -11,26 +11,38 @@ moment: every file is written aside, synced and renamed.
 import sys
 import types
 
-from backlit.train.build import batch_of, build_data, build_game, open_run, run_recipe
+from backlit.train.box_picture import box_picture
+from backlit.train.build import build_data, build_game
+from backlit.train.build_fit import build_fit, build_task
 from backlit.train.checkpoint import Checkpoint, Checkpoints, DamagedCheckpoint
+from backlit.train.compare import compare_runs
 from backlit.train.curves import write_curves
 from backlit.train.environment import environment
+from backlit.train.feature_picture import Features, feature_picture
+from backlit.train.fit_recipe import FitRecipe
 from backlit.train.folder import RunFolder
+from backlit.train.follow import follow
+from backlit.train.load import bundled, load_recipe
 from backlit.train.log import RunLog, read_metric
 from backlit.train.loop import Run, train
+from backlit.train.open_run import open_run, open_step, run_recipe
 from backlit.train.overfitting import Overfitting, overfitting
 from backlit.train.pictures import Pictures, write_picture
 from backlit.train.progress import Reporter, reporter
-from backlit.train.recipe import Recipe, bundled, load_recipe
+from backlit.train.recipe import Recipe
 from backlit.train.stopping import Interrupted
 from backlit.train.surface import draw_paths
+from backlit.train.tasks import Task
 from backlit.train.trainable import Evaluates, Generates, Progress, Trainable
+from backlit.train.weight_picture import weight_picture
 
 __all__ = [
     "Checkpoint",
     "Checkpoints",
     "DamagedCheckpoint",
     "Evaluates",
+    "Features",
+    "FitRecipe",
     "Generates",
     "Interrupted",
     "Overfitting",
@@ -41,20 +53,28 @@ __all__ = [
     "Run",
     "RunFolder",
     "RunLog",
+    "Task",
     "Trainable",
-    "batch_of",
+    "box_picture",
     "build_data",
+    "build_fit",
     "build_game",
+    "build_task",
     "bundled",
+    "compare_runs",
     "draw_paths",
     "environment",
+    "feature_picture",
+    "follow",
     "load_recipe",
     "open_run",
+    "open_step",
     "overfitting",
     "read_metric",
     "reporter",
     "run_recipe",
     "train",
+    "weight_picture",
     "write_curves",
     "write_picture",
 ]

@@ -14,7 +14,7 @@ from backlit.errors import RecipeError
 from backlit.step import Constant, Schedule
 from backlit.supervised import Samples
 from backlit.train.log import RunLog
-from backlit.train.recipe import Fit
+from backlit.train.sections import Fit
 from backlit.train.trainable import Evaluates, Trainable
 
 

@@ -10,12 +10,16 @@ from PIL import Image, ImageDraw, ImageFont
 from backlit.train.files import write_whole
 
 Curve = Sequence[tuple[int, float]]
-_COLOURS = ((31, 119, 180), (214, 94, 20))
+_COLOURS = ((31, 119, 180), (214, 94, 20), (150, 150, 150))
 _WIDTH_PX, _HEIGHT_PX, _LEFT_PX, _PAD_PX = 720, 300, 64, 34
 
 
 def write_curves(
-    path: Path, panels: Mapping[str, Mapping[str, Curve]], mark: int | None = None
+    path: Path,
+    panels: Mapping[str, Mapping[str, Curve]],
+    mark: int | Mapping[str, int | None] | None = None,
+    start: float = 0,
+    same_scale: bool = False,
 ) -> None:
     """Draw curves over the steps, a panel above the other, as one PNG.
 
@@ -23,53 +27,68 @@ def write_curves(
         path: the file, written whole or not at all.
         panels: title -> name of the curve -> (step, value); values that are not finite are left
             out, long curves are averaged to a point for every two pixels.
-        mark: a step to mark with a line ("best").
+        mark: a step to mark with a line ("best"), in every panel or for each title its own.
+        start: the step at the left; default 0.
+        same_scale: draw all panels over the same values, default False.
 
     Raises:
         RunError: the file cannot be written.
     """
     picture = Image.new("RGB", (_WIDTH_PX, _HEIGHT_PX * len(panels)), "white")
+    every = [v for curves in panels.values() for c in curves.values() for _, v in c]
+    finite = [value for value in every if math.isfinite(value)]
+    span = (min(finite), max(finite)) if same_scale and finite else None
     for row, (title, curves) in enumerate(panels.items()):
-        _panel(picture, row * _HEIGHT_PX, title, curves, mark)
+        marked = mark.get(title) if isinstance(mark, Mapping) else mark
+        _panel(picture, row * _HEIGHT_PX, title, curves, marked, start, span)
     buffer = io.BytesIO()
     picture.save(buffer, "PNG")
     write_whole(path, buffer.getvalue(), "picture")
 
 
 def _panel(
-    picture: Image.Image, top_px: int, title: str, curves: Mapping[str, Curve], mark: int | None
+    picture: Image.Image,
+    top_px: int,
+    title: str,
+    curves: Mapping[str, Curve],
+    mark: int | None,
+    start: float,
+    span: tuple[float, float] | None,
 ) -> None:
     draw, font = ImageDraw.Draw(picture), ImageFont.load_default(13)
     finite = {n: thinned([p for p in c if math.isfinite(p[1])]) for n, c in curves.items()}
     points = [point for curve in finite.values() for point in curve]
     if not points:
         return
-    last = max(step for step, _ in points) or 1
-    low, high = min(v for _, v in points), max(v for _, v in points)
+    last = max(step for step, _ in points)
+    last += last == start
+    low, high = span or (min(v for _, v in points), max(v for _, v in points))
     if high == low:
         low, high = low - 0.5, high + 0.5
     left, right = _LEFT_PX, _WIDTH_PX - _PAD_PX
     top, bottom = top_px + _PAD_PX, top_px + _HEIGHT_PX - _PAD_PX
 
     def place(step: float, value: float) -> tuple[float, float]:
-        x = left + (right - left) * step / last
+        x = left + (right - left) * (step - start) / (last - start)
         return x, bottom - (bottom - top) * (value - low) / (high - low)
 
     for part in range(5):
         value = low + (high - low) * part / 4
-        y = place(0, value)[1]
+        y = place(start, value)[1]
         draw.line([(left, y), (right, y)], (225, 225, 225))
         draw.text((left - 6, y), f"{value:.3g}", (70, 70, 70), font, anchor="rm")
     for part in range(5):
-        step = last * part / 4
+        step = start + (last - start) * part / 4
         where = (place(step, low)[0], bottom + 5)
-        draw.text(where, f"{step:,.0f}", (70, 70, 70), font, anchor="ma")
+        draw.text(
+            where, f"{step:.0f}" if start else f"{step:,.0f}", (70, 70, 70), font, anchor="ma"
+        )
     if mark is not None:
         x = place(mark, low)[0]
         draw.line([(x, top), (x, bottom)], (120, 120, 120))
         draw.text((x + 3, top), f"best: step {mark:,}", (70, 70, 70), font)
     draw.text((left, top_px + 10), title, (0, 0, 0), font)
-    x = left + 110
+    x = left + max(110, draw.textlength(title, font) + 24)
     for (name, curve), colour in zip(finite.items(), _COLOURS * 4, strict=False):
         if len(curve) > 1:
             draw.line([place(*point) for point in curve], colour, 2, joint="curve")

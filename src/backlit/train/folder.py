@@ -11,7 +11,7 @@ from backlit.errors import RunError
 from backlit.train.checkpoint import Checkpoints
 from backlit.train.files import remove_leftovers, write_whole
 from backlit.train.log import RunLog
-from backlit.train.recipe import FREE, FREE_IN_FIT
+from backlit.train.sections import free_keys
 from backlit.train.toml import dumps
 
 _OURS = ("recipe.toml", "run.db", ".lock", "checkpoints", "samples", ".recipe.toml")
@@ -85,7 +85,7 @@ class RunFolder:
         found = self.recipe.exists()
         if found:
             recorded = read_recipe(self.path)
-            changed = compare(recorded, tomllib.loads(text), FREE | FREE_IN_FIT)
+            changed = compare(recorded, tomllib.loads(text), free_keys(recorded))
             if changed:
                 raise RunError(
                     f"{self.path} belongs to another recipe: {'; '.join(changed)}; choose another "

@@ -10,15 +10,16 @@ import torch
 from backlit.errors import RecipeError
 from backlit.step import Constant, Cosine, Schedule
 from backlit.step import schedule as schedule_of
-from backlit.supervised import Samples
+from backlit.supervised import Lanes, Samples
 from backlit.train.course import Course
 from backlit.train.folder import RunFolder
 from backlit.train.log import read_metric
 from backlit.train.pictures import Pictures
 from backlit.train.progress import reporter
-from backlit.train.recipe import Fit, Train, check
+from backlit.train.results import Measure
+from backlit.train.sections import Fit, Train, check
 from backlit.train.sitting import Sitting
-from backlit.train.trainable import Trainable
+from backlit.train.trainable import Trainable, noun_of
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ class Run:
 
 def train(
     game: Trainable,
-    data: Pictures | Samples,
+    data: Pictures | Samples | Lanes,
     *,
     steps: int,
     run: str | Path,
@@ -65,6 +66,7 @@ def train(
     patience: int = 0,
     monitor: str = "val_loss",
     schedule: str | Mapping[str, Any] | Schedule = "constant",
+    measure: Measure | None = None,
     prune: float = 0.0,
     prune_from: int = 0,
     prune_to: int = 0,
@@ -76,7 +78,8 @@ def train(
 
     Args:
         game: what to train: `bl.Game(generator, discriminator)` or `Supervised(network)`.
-        data: the pictures, such as `bl.data.folder(path)`; for a `Supervised` its `Samples`.
+        data: the pictures, such as `bl.data.folder(path)`; for a `Supervised` its `Samples`,
+            or `Lanes` where it carries a state.
         steps: iterations in all, those of earlier sittings included.
         run: the run folder, such as "runs/first"; made where it is missing.
         batch: pictures or samples a step, default 64. A game shares them out among its steps of
@@ -104,6 +107,7 @@ def train(
         monitor: "val_loss" (default) or "val_accuracy": which validation is the best.
         schedule: of the learning rates: a name of `backlit.step.SCHEDULES`, a table {"name",
             options} or a `Schedule`; default "constant".
+        measure: further scores of a `Supervised` on a set, (trained, samples) -> {name: number}.
         prune: share of the weights to hold at 0, by size, of a `Supervised` that is prunable.
         prune_from, prune_to: steps between which that share is reached.
         recipe: the complete recipe to record; by default one made of these arguments.
@@ -123,7 +127,7 @@ def train(
     settings = check(Train, {name: arguments[name] for name in Train.model_fields}, "train()")
     fit = check(Fit, {name: arguments[name] for name in Fit.model_fields}, "train()")
     plan = schedule_of(schedule)
-    noun = "samples" if isinstance(data, Samples) else "pictures"
+    noun = noun_of(data)
     if batch > len(data):
         raise RecipeError(
             f"train.batch: expected at most {len(data)}, the {noun} there are, got {batch}; "
@@ -152,7 +156,7 @@ def train(
         with RunFolder(run) as folder:
             folder.agree(recipe)
             report = reporter(progress)
-            sitting = Sitting(game, data, settings, folder, again, report, course, test)
+            sitting = Sitting(game, data, settings, folder, again, report, course, test, measure)
             sitting.run()
             return Run(folder.path, sitting.step, folder.picture, course.best_step)
     finally:
@@ -160,7 +164,7 @@ def train(
         torch.set_num_threads(threads_before)
 
 
-def _facts(data: Pictures | Samples) -> dict[str, Any]:
-    if isinstance(data, Samples):
-        return {"key": data.key, "name": data.name, "samples": len(data)}
+def _facts(data: Pictures | Samples | Lanes) -> dict[str, Any]:
+    if isinstance(data, Samples | Lanes):
+        return {"key": data.key, "name": data.name, noun_of(data): len(data)}
     return {"key": data.key, "size_px": data.size_px, "channels": data.channels}

@@ -1,7 +1,7 @@
 """What a finished supervised run leaves: scores with their protocol, curves, the verdict."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +13,17 @@ from backlit.train.log import RunLog
 from backlit.train.overfitting import Overfitting, averaged, overfitting
 from backlit.train.trainable import Evaluates
 
+Measure = Callable[[Any, Samples], dict[str, float]]
+"""Further scores of what was trained on a set, by name."""
+
 
 def write_scores(
-    path: Path, trained: Evaluates, step: int, how: str, sets: Mapping[str, Samples]
+    path: Path,
+    trained: Evaluates,
+    step: int,
+    how: str,
+    sets: Mapping[str, Samples],
+    measure: Measure | None = None,
 ) -> dict[str, Any]:
     """Write and return scores.json: each data set's scores beside how they were taken.
 
@@ -25,6 +33,7 @@ def write_scores(
         step: the step these parameters are of.
         how: why these ("last step", "lowest val_loss").
         sets: "validation", "test" -> the samples.
+        measure: further scores of a set.
     """
     scores: dict[str, Any] = {
         "protocol": {
@@ -39,6 +48,10 @@ def write_scores(
         found: dict[str, Any] = dict(trained.evaluate(data.x, data.y, **inputs))
         if "accuracy" in found:
             found = trained.scores(data.x, data.y, data.classes, **inputs).as_dict() | found
+        if measure is not None:
+            measured = measure(trained, data)
+            scores["protocol"]["measured"] = list(measured)
+            found |= measured
         scores[name] = {"data": data.name, "key": data.key, "samples": len(data)} | found
     write_whole(path, (json.dumps(scores, indent=1) + "\n").encode(), "scores")
     return scores

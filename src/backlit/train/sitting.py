@@ -10,7 +10,7 @@ from torch import Tensor
 
 from backlit.data import batch_indices
 from backlit.errors import DivergenceError, RecipeError, RunError
-from backlit.supervised import Samples
+from backlit.supervised import Lanes, Samples
 from backlit.train import faults
 from backlit.train.checkpoint import Checkpoint
 from backlit.train.choices import choose_steps_per_call, told, wanted
@@ -20,10 +20,10 @@ from backlit.train.environment import differences, environment
 from backlit.train.folder import RunFolder, compare
 from backlit.train.pictures import Pictures, write_picture
 from backlit.train.progress import Reporter, Task
-from backlit.train.recipe import Train
-from backlit.train.results import draw_curves, judge, write_scores
+from backlit.train.results import Measure, draw_curves, judge, write_scores
+from backlit.train.sections import Train
 from backlit.train.stopping import Interrupted, StopRequest
-from backlit.train.trainable import Evaluates, Generates, Trainable
+from backlit.train.trainable import Evaluates, Generates, Trainable, noun_of
 
 _LOOK_EVERY = 50  # steps between looks at the whole state for a NaN: the most a search repeats
 _LABELS = {"loss_d": "loss D", "loss_g": "loss G", "d_real": "D(x)", "d_fake": "D(G(z))"}
@@ -40,13 +40,14 @@ class Sitting:
     def __init__(
         self,
         game: Trainable,
-        data: Pictures | Samples,
+        data: Pictures | Samples | Lanes,
         settings: Train,
         folder: RunFolder,
         again: str,
         report: Reporter,
         course: Course,
         test: Samples | None = None,
+        measure: Measure | None = None,
     ) -> None:
         self.step = 0
         self._game = game
@@ -57,6 +58,7 @@ class Sitting:
         self._report = report
         self._course = course
         self._test = test
+        self._measure = measure
         self._validated = ""  # the last validation, for the progress line
         self._saved_step: int | None = None
         self._steps_per_call = 1
@@ -272,7 +274,7 @@ class Sitting:
         numbers = [
             f"{label} {metrics[name]:.3f}" for name, label in labels.items() if name in metrics
         ]
-        noun = "samples" if isinstance(self._data, Samples) else "pictures"
+        noun = noun_of(self._data)
         shown = [*numbers, self._validated, f"{rate:,.0f} {noun}/s"]
         text = "  ".join(part for part in shown if part)
         task.update(self.step, self._settings.steps, text)
@@ -346,17 +348,19 @@ class Sitting:
         best = course.best_step
         how = "last step" if best is None else f"best {course.fit.monitor}"
         step = self.step if best is None else best
-        scores = write_scores(self._folder.scores, self._game, step, how, given)
+        measure = self._measure
+        scores = write_scores(self._folder.scores, self._game, step, how, given, measure)
         for name in given:
-            numbers = [
-                f"{n} {scores[name][n]:.4f}" for n in ("loss", "accuracy") if n in scores[name]
-            ]
+            told = ("loss", "accuracy", *scores["protocol"].get("measured", ()))
+            numbers = [f"{n} {scores[name][n]:.4f}" for n in told if n in scores[name]]
             self._say("scores", f"{name}, {how} (step {step:,}): {', '.join(numbers)}")
         if course.validation is not None:
             verdict = judge(self._folder.log)
             self._say("overfitting", verdict.text)
 
     def _batch(self, index: int) -> Any:
+        if isinstance(self._data, Lanes):
+            return self._data.at(index, self._settings.batch)
         indices = batch_indices(len(self._data), self._settings.batch, self._settings.seed, index)
         return self._data.batch(indices)
 

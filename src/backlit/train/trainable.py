@@ -5,7 +5,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from torch import Tensor
 
-from backlit.supervised import Scores
+from backlit.supervised import Lanes, Samples, Scores
 
 Progress = Callable[[str], None]
 """Told what is being done, a line each."""
@@ -106,3 +106,9 @@ class Evaluates(Trainable, Protocol):
     def prune(self, share: float) -> float:
         """Hold this share of the weights at 0, the smallest; return the share that is 0."""
         ...
+
+
+def noun_of(data: object) -> str:
+    """What the members of a data set are called: a game's are pictures."""
+    nouns = {Samples: "samples", Lanes: "lanes"}
+    return nouns.get(type(data), "pictures")

@@ -1,8 +1,10 @@
-"""A player of the game: a captured network whose tensors live in the game's state by name."""
+"""A network in one role of a step, captured; its tensors live in the step's state by name."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -16,34 +18,44 @@ Tensors = dict[str, Tensor]
 
 @dataclass(frozen=True)
 class Outcome:
-    """What one pass of a network gives: its output, its new buffers, and (asked for) d/dx."""
+    """What one pass of a network gives: its output, its new buffers, and (asked for) d/dx.
+
+    `others` are the tensors it returns behind the first.
+    """
 
     output: Tensor
     buffers: Tensors
     grad_input: Tensor | None = None
+    others: tuple[Tensor, ...] = ()
 
 
-class Player:
-    """A network in one role, captured for one input shape.
+class Captured:
+    """A network in one role, captured in training mode for its inputs' shapes.
 
     Args:
-        role: ``"generator"`` or ``"discriminator"``; the prefix of its names in the state.
-        module: the network, in training mode.
-        example: its input.
+        role: ``"generator"``, ``"network"``, ...; the prefix of its names in the state.
+        module: the network.
+        inputs: an example of each input by name; the first is given by position, the others by
+            the name of their argument.
+        others: how many tensors it returns behind the first, default none.
+    Raises: CaptureError for a network that returns more or fewer.
     """
 
-    def __init__(self, role: str, module: nn.Module, example: Tensor):
+    def __init__(self, role: str, module: nn.Module, inputs: Mapping[str, Tensor], others: int = 0):
         self.role = role
-        self.graph: Graph = capture(module.train(), example)
+        first, *further = inputs
+        named: dict[str, Any] = {name: inputs[name] for name in further}
+        self.graph: Graph = capture(module.train(), inputs[first], **named)
         for node in self.graph.gm.graph.nodes:
             if node.op == "call_function":
                 origin = origin_of(node)
                 path = f"{role}.{origin.module}" if origin.module else role
                 node.meta["origin"] = replace(origin, module=path)
         wires = output_wires(self.graph.gm)[len(self.graph.new_buffers) :]
-        if len(wires) != 1:
+        if len(wires) != 1 + others:
+            wanted = f"the scores and {others} to carry on" if others else "one tensor"
             raise CaptureError(
-                f"expected a {role} that returns one tensor, {type(module).__name__} returns "
+                f"expected a {role} that returns {wanted}, {type(module).__name__} returns "
                 f"{len(wires)}"
             )
         self._score = wires[0]
@@ -69,19 +81,26 @@ class Player:
         }
 
     def run(
-        self, state: Tensors, x: Tensor, noise: Tensors, site: str, slope: bool = False
+        self,
+        state: Tensors,
+        inputs: Sequence[Tensor],
+        noise: Tensors,
+        site: str,
+        slope: bool = False,
     ) -> Outcome:
         """One pass: pure tensor code, meant to be traced.
 
         Args:
-            state: has this player's tensors under ``role/name``.
+            state: has this network's tensors under ``role/name``.
+            inputs: in the order of the examples.
             noise: has what `noise(site)` names.
-            slope: also give the gradient of the summed output with respect to x.
+            slope: also give the gradient of the summed output with respect to the first input.
         """
+        entries = iter(inputs)
         flat = []
         for wire in self.graph.inputs:
             if wire.kind == "input":
-                flat.append(x)
+                flat.append(next(entries))
             elif wire.kind == "noise":
                 flat.append(noise[f"{site}/{wire.name}"])
             elif wire.kind == "constant":
@@ -95,5 +114,6 @@ class Player:
         if slope:
             seed = {self._score: torch.ones_like(outputs[n])}
             grad = backward(self.graph.gm, values, seed, [self._entry]).get(self._entry)
-            grad = torch.zeros_like(x) if grad is None else grad
-        return Outcome(outputs[n], dict(zip(names, outputs[:n], strict=True)), grad)
+            grad = torch.zeros_like(inputs[0]) if grad is None else grad
+        buffers = dict(zip(names, outputs[:n], strict=True))
+        return Outcome(outputs[n], buffers, grad, tuple(outputs[n + 1 :]))

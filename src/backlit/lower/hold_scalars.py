@@ -1,0 +1,45 @@
+"""Numbers that whole tensors are computed with, computed once.
+
+The compiler inlines what is computed of single numbers into the loop that uses it: Adam's bias
+corrections, two powers, once more for every sixteen elements.
+"""
+
+from __future__ import annotations
+
+from torch import Tensor
+from torch.fx import GraphModule, Node
+
+from backlit.gates.base import aten
+from backlit.graph.backprop import placeholders
+
+
+def hold_scalars(gm: GraphModule) -> int:
+    """Makes computed 0-d wires that larger gates read values in memory, in place.
+
+    `as_strided` is the view that inductor gives memory to look at.
+
+    Args:
+        gm: flat graph whose wires know their value's shape (``meta["val"]``).
+    Returns: how many are held.
+    """
+    held = 0
+    computed = set(placeholders(gm))  # depends on an input; others are folded into constants
+    for node in list(gm.graph.nodes):
+        if node.op != "call_function" or not computed & set(node.all_input_nodes):
+            continue
+        computed.add(node)
+        readers = [user for user in node.users if _dim(user) > 0]
+        if _dim(node) == 0 and readers and node.target is not aten.as_strided.default:
+            with gm.graph.inserting_after(node):
+                view = gm.graph.call_function(aten.as_strided.default, (node, [], []))
+            view.meta = dict(node.meta)
+            for reader in readers:
+                reader.replace_input_with(node, view)
+            held += 1
+    gm.recompile()
+    return held
+
+
+def _dim(node: Node) -> int:
+    value = node.meta.get("val")
+    return value.dim() if isinstance(value, Tensor) else -1
