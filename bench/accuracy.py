@@ -1,6 +1,6 @@
 """Accuracy of the bundled classification recipes, and of the same recipe as a plain loop.
 
-    PYTHONPATH=src python bench/accuracy.py [RECIPE ...] [--seeds N] [--first SEED]
+    PYTHONPATH=src python bench/accuracy.py [RECIPE ...] [--seeds N] [--without-plain]
 
 Both start from the same weights and see the same batches; they train in turns, so that both meet
 the same machine. The plain loop is what everybody writes: eager, `torch.optim`, pictures flipped
@@ -14,7 +14,6 @@ from __future__ import annotations
 import argparse
 import copy
 import json
-import statistics
 import time
 from collections.abc import Callable
 from typing import Any
@@ -76,8 +75,8 @@ class Plain:
         return right / len(test)
 
 
-def compare(name: str, seed: int) -> dict[str, Any]:
-    """Trains both on one seed."""
+def compare(name: str, seed: int, with_plain: bool) -> dict[str, Any]:
+    """Trains both on one seed, or Backlit alone."""
     recipe = load_recipe(name, (), {"train.seed": seed})
     assert isinstance(recipe, FitRecipe)
     settings = recipe.train
@@ -93,7 +92,7 @@ def compare(name: str, seed: int) -> dict[str, Any]:
         return train.batch(batch_indices(len(train), settings.batch, settings.seed, index))
 
     began = time.perf_counter()
-    mode = fit.prepare(batch(0), "compiled")
+    mode = fit.prepare(batch(0), "compiled", precision=settings.precision)
     prepare_s = time.perf_counter() - began
     (step,) = fit.steps.values()
     plain = Plain(recipe, twin, step.precision == "bfloat16")
@@ -107,8 +106,9 @@ def compare(name: str, seed: int) -> dict[str, Any]:
         found = batch(index)
         plain.step(found["x"], found["y"], index)
 
-    seconds = in_turns({"backlit": ours, "plain": theirs}, settings.steps)
-    return {
+    ways = {"backlit": ours, "plain": theirs} if with_plain else {"backlit": ours}
+    seconds = in_turns(ways, settings.steps)
+    found = {
         "seed": seed,
         "steps": settings.steps,
         "batch": settings.batch,
@@ -117,11 +117,15 @@ def compare(name: str, seed: int) -> dict[str, Any]:
         "precision": step.precision or "float32",
         "prepare_s": prepare_s,
         "accuracy": fit.evaluate(test.x, test.y)["accuracy"],
-        "plain_accuracy": plain.accuracy(test),
         "seconds": sum(seconds["backlit"]),
-        "plain_seconds": sum(seconds["plain"]),
-        "plain_over_backlit": record.ratio(seconds["plain"], seconds["backlit"]),
     }
+    if with_plain:
+        found |= {
+            "plain_accuracy": plain.accuracy(test),
+            "plain_seconds": sum(seconds["plain"]),
+            "plain_over_backlit": record.ratio(seconds["plain"], seconds["backlit"]),
+        }
+    return found
 
 
 def in_turns(ways: dict[str, Callable[[int], None]], steps: int) -> dict[str, list[float]]:
@@ -150,24 +154,28 @@ def main() -> None:
     parser.add_argument("recipes", nargs="*", default=RECIPES)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--first", type=int, default=0)
+    parser.add_argument("--without-plain", action="store_true")
     asked = parser.parse_args()
     for name in asked.recipes:
-        runs = []
         for seed in range(asked.first, asked.first + asked.seeds):
-            run = compare(name, seed)
-            runs.append(run)
+            run = compare(name, seed, not asked.without_plain)
             keep(name, run)
-            ratio = run["plain_over_backlit"]
-            print(
-                f"{name} seed {seed}: {run['accuracy']:.4f}, plain {run['plain_accuracy']:.4f}; "
-                f"{run['seconds']:.0f} s ({run['precision']}, {run['threads']} threads) and "
-                f"{run['prepare_s']:.0f} s to prepare, plain {run['plain_seconds']:.0f} s, "
-                f"{ratio['median']:.2f}x ({ratio['low']:.2f}-{ratio['high']:.2f})",
-                flush=True,
-            )
-        for key in ("accuracy", "plain_accuracy"):
-            values = [run[key] for run in runs]
-            print(f"{name} {key}: mean {statistics.mean(values):.4f}, from {min(values):.4f}")
+            say(name, run)
+
+
+def say(name: str, run: dict[str, Any]) -> None:
+    """One seed's line."""
+    parts = [
+        f"{name} seed {run['seed']}: {run['accuracy']:.4f} in {run['seconds']:.0f} s "
+        f"({run['precision']}, {run['threads']} threads), prepared in {run['prepare_s']:.0f} s"
+    ]
+    if "plain_accuracy" in run:
+        ratio = run["plain_over_backlit"]
+        parts.append(
+            f"plain {run['plain_accuracy']:.4f} in {run['plain_seconds']:.0f} s, "
+            f"{ratio['median']:.2f}x ({ratio['low']:.2f}-{ratio['high']:.2f})"
+        )
+    print("; ".join(parts), flush=True)
 
 
 if __name__ == "__main__":

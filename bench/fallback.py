@@ -2,8 +2,9 @@
 
     PYTHONPATH=src python bench/fallback.py [PAIRS]
 
-Whole adversarial steps with Adam, one thread: an MLP game on points (2-64-64, batch 256) and
-DCGAN at 32 px (batch 16). Eager is the loop everybody writes, D's fakes made without a graph.
+Whole training steps with Adam, one thread: an MLP game on points (2-64-64, batch 256), DCGAN at
+32 px (batch 16), LeNet and the LSTM of `backlit bench`. Eager is the loop everybody writes, D's
+fakes made without a graph; its Adam is PyTorch's default, and the fused one beside it.
 """
 
 from __future__ import annotations
@@ -19,6 +20,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from backlit.bench.peers import Style, torch_step
+from backlit.bench.rows import find_row
+from backlit.bench.ways import backlit_step
 from backlit.gan import Game
 from backlit.nets import DCGANDiscriminator, DCGANGenerator
 
@@ -55,34 +59,57 @@ def eager(g: nn.Module, d: nn.Module, batch: Tensor, latent: int, fused: bool) -
     return step
 
 
+Ways = dict[str, Callable[[], Any]]
+
+
+def game(g: nn.Module, d: nn.Module, batch: Tensor) -> Ways:
+    """An adversarial step: eager, eager with fused Adam, Backlit plain."""
+    latent = getattr(g, "latent", 2)
+    ways: Ways = {
+        name: eager(copy.deepcopy(g), copy.deepcopy(d), batch, latent, fused)
+        for name, fused in (("eager", False), ("eager_fused", True))
+    }
+    ours = Game(g, d, latent=latent)
+    ours.prepare(batch, "plain")
+    return {**ways, "plain": lambda: ours.step(batch, 0)}
+
+
+def row(name: str) -> Ways:
+    """The same three of a row of `backlit bench`."""
+    found = find_row(name)
+    steps = {
+        "eager": torch_step(found, Style()),
+        "eager_fused": torch_step(found, Style(fused=True)),
+        "plain": backlit_step(found, "plain"),
+    }
+    return {way: lambda step=step: step(0, False) for way, step in steps.items()}
+
+
 def main() -> None:
     pairs = int(sys.argv[1]) if len(sys.argv) > 1 else 7
     torch.set_num_threads(1)
     torch.manual_seed(0)
-    games = {
-        "mlp": (mlp(2, nn.ReLU()), mlp(1, nn.LeakyReLU(0.2)), torch.randn(256, 2), 50),
-        "dcgan32": (
-            DCGANGenerator(size=32),
-            DCGANDiscriminator(size=32),
-            torch.randint(0, 256, (16, 3, 32, 32), dtype=torch.uint8),
-            1,
+    pictures = torch.randint(0, 256, (16, 3, 32, 32), dtype=torch.uint8)
+    # Each with the steps of one sample.
+    measured: dict[str, tuple[Callable[[], Ways], int]] = {
+        "mlp-gan": (
+            lambda: game(mlp(2, nn.ReLU()), mlp(1, nn.LeakyReLU(0.2)), torch.randn(256, 2)),
+            100,
         ),
+        "dcgan-32": (
+            lambda: game(DCGANGenerator(size=32), DCGANDiscriminator(size=32), pictures),
+            3,
+        ),
+        "lenet": (lambda: row("lenet"), 10),
+        "lstm": (lambda: row("lstm"), 1),
     }
     rows = {}
-    for name, (g, d, batch, calls) in games.items():
-        latent = getattr(g, "latent", 2)
-        ways = {
-            "eager": eager(copy.deepcopy(g), copy.deepcopy(d), batch, latent, False),
-            "eager_fused": eager(copy.deepcopy(g), copy.deepcopy(d), batch, latent, True),
-        }
-        game = Game(g, d, latent=latent)
-        game.prepare(batch, "plain")
-        ways["plain"] = lambda game=game, batch=batch: game.step(batch, 0)
+    for name, (make, calls) in measured.items():
         many = {
             way: lambda step=step, calls=calls: [step() for _ in range(calls)]
-            for way, step in ways.items()
+            for way, step in make().items()
         }
-        record.interleaved(many, time.process_time, 2)  # warm
+        record.interleaved(many, time.process_time, 1)  # warm
         times = record.interleaved(many, time.process_time, pairs)
         ratios = {way: record.ratio(times[way], times["plain"]) for way in ("eager", "eager_fused")}
         rows[name] = {"pairs": pairs, "steps": calls, "cpu_s": times, "ratio": ratios}

@@ -202,12 +202,13 @@ def test_clipping_by_norm_equals_pytorch():
     assert last["grad_norm_d"] > 0.05  # or nothing was clipped
 
 
-def test_watched_equals_plain_bit_for_bit():
+def test_watched_equals_plain_to_rounding():
+    """Plain runs PyTorch's fused operations where watched runs the gates they stand for."""
     states = []
     for mode in ("watched", "plain"):
         states.append(compare(mode, "nonsaturating", "Adam", "r1").state)
     for name, value in states[0].items():
-        assert torch.equal(value, states[1][name]), name
+        torch.testing.assert_close(value, states[1][name], rtol=1e-9, atol=1e-12, msg=name)
 
 
 @pytest.mark.parametrize(

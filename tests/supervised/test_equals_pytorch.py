@@ -113,10 +113,10 @@ def test_regularisation_and_clipping_equal_pytorch():
     assert metrics["loss"] > metrics["data_loss"]
 
 
-def test_watched_equals_plain_bit_for_bit():
+def test_watched_equals_plain_to_rounding():
     plain = compare("mlp", "Adam", "plain", 1e-10).state
     for name, value in compare("mlp", "Adam", "watched", 1e-10).state.items():
-        assert torch.equal(value, plain[name]), name
+        torch.testing.assert_close(value, plain[name], rtol=1e-9, atol=1e-12, msg=name)
 
 
 @pytest.mark.slow

@@ -6,9 +6,9 @@ Samples with targets come as `Labelled`, inputs and targets as tensors and the i
 parts: `labelled_pictures` from a `PictureSet`, `digits` and `wine` from scikit-learn, `mnist`,
 `fashion_mnist` and `idx` from idx files (`install` brings them in), `table` from CSV and Parquet,
 `series` and `sunspots` from a column in time, `text` and `moby_dick` by character or word,
-`sentences` and `reviews` with a class each; `pad_sequences` and `lanes` for sequences; made from
-the emoji, `emoji_boxes` to be found, `avatars` to be recognised and `emoji_groups` to be told
-apart.
+`sentences`, `reviews` and `composed_reviews` with a class each; `pad_sequences` and `lanes` for
+sequences; made from the emoji, `emoji_boxes` to be found, `avatars` to be recognised and
+`emoji_groups` to be told apart.
 
 `batch_indices` says which samples a step sees, as a pure function of its arguments, so that a
 resumed run sees what an uninterrupted one would have. `describe`, `summary` and `grid` show a set
@@ -29,7 +29,7 @@ from backlit.data.open_folder import folder
 from backlit.data.pictures import PictureSet
 from backlit.data.sampling import batch_indices, order
 from backlit.data.scenes import KINDS, emoji_boxes
-from backlit.data.sentiment import reviews, sentences
+from backlit.data.sentiment import composed_reviews, reviews, sentences
 from backlit.data.sequences import pad_sequences
 from backlit.data.summary import sample_pictures, summary
 from backlit.data.tables import table
@@ -48,6 +48,7 @@ __all__ = [
     "avatars",
     "batch_indices",
     "cache_folder",
+    "composed_reviews",
     "describe",
     "digits",
     "emoji",

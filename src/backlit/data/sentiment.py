@@ -88,3 +88,13 @@ def reviews(validation: float = 0.15, test: float = 0.2, seed: int = 0) -> Label
     Written for Backlit; MIT, as the package.
     """
     return sentences(BUNDLED / "reviews.csv", "text", "label", validation, test, seed)
+
+
+def composed_reviews(validation: float = 0.15, test: float = 0.2, seed: int = 0) -> Labelled:
+    """2,000 sentences of a small grammar, "good" or "bad" by their main clause.
+
+    Negations and concessions ("although") make the order of the words count. Arguments as for
+    `sentences`. Made for Backlit; MIT, as the package.
+    """
+    path = BUNDLED / "composed_reviews.csv"
+    return sentences(path, "text", "label", validation, test, seed)

@@ -1,13 +1,15 @@
 """Probes: what a step tells of its own inside, computed in the step's graph as it runs.
 
-A probe is a sum over one wire (of its values, their squares, their zeros). The sums leave the
+A probe is some sums over one wire (of its values, their squares, their zeros). They leave the
 graph as one more output, a single vector; means, norms and shares are made of them outside. So
-watching a compiled step costs a reading of each watched wire and keeps none of them.
+watching a compiled step costs a reading of each watched wire, which the compiler does while it
+computes the wire, and keeps none of them.
 """
 
 from __future__ import annotations
 
 import copy
+import itertools
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -27,6 +29,8 @@ BOUND = {aten.tanh.default: (-1.0, 1.0), aten.sigmoid.default: (0.0, 1.0)}
 """Gates that saturate, and between which bounds."""
 SATURATED = 0.01
 """A value this near to a bound, as a share of the way between both, counts as saturated."""
+_CHUNK = 4096
+"""Longer sums than this the CPU's compiler guards against rounding, at several times the cost."""
 _VIEWS = {
     aten.view.default,
     aten._unsafe_view.default,
@@ -51,7 +55,8 @@ class Probe:
         kind: ``"layer"`` or ``"parameter"``.
         gate: the layer's last gate; for a parameter the wire it lies in.
         size: elements.
-        sums: which sums the step's vector holds for it, in order.
+        sums: which sums the step's vector holds for it, in order, each with the number of parts
+            it is in.
 
     A layer has ``mean``, ``std``, ``zeros`` (share of exact zeros, behind ReLU) or ``saturated``
     (share within 1 % of a bound of tanh or sigmoid), and ``grad_norm`` (‖dL/dx‖, where the step
@@ -63,11 +68,12 @@ class Probe:
     kind: str
     gate: str
     size: int
-    sums: tuple[str, ...]
+    sums: tuple[tuple[str, int], ...]
 
-    def read(self, sums: Sequence[float]) -> dict[str, float]:
-        """The statistics, from this probe's sums."""
-        s, n = dict(zip(self.sums, sums, strict=True)), max(self.size, 1)
+    def read(self, parts: Iterator[float]) -> dict[str, float]:
+        """The statistics, from the parts of this probe's sums; it takes its own and no more."""
+        s = {name: math.fsum(itertools.islice(parts, count)) for name, count in self.sums}
+        n = max(self.size, 1)
         found: dict[str, float] = {}
         if "x" in s:
             mean = s["x"] / n
@@ -101,12 +107,10 @@ class Readings:
 
     def rows(self) -> Iterator[tuple[str, str, float]]:
         """(probe, statistic, value), one after the other; one transfer for all of them."""
-        values, start = self.sums.tolist(), 0
+        parts = iter(self.sums.tolist())
         for probe in self.probes:
-            end = start + len(probe.sums)
-            for statistic, value in probe.read(values[start:end]).items():
+            for statistic, value in probe.read(parts).items():
                 yield probe.name, statistic, value
-            start = end
 
     def table(self) -> dict[str, dict[str, float]]:
         """Statistics by probe."""
@@ -191,7 +195,8 @@ class _Builder:
             sums["saturated"] = self.gate(aten.gt.Scalar, away, (high - low) / 2 - margin)
         if gradient is not None:
             sums["g²"] = self._square(self._wide(gradient))
-        self._add(Probe(name, "layer", node.name, x.meta["val"].numel(), tuple(sums)), sums)
+        counts = self._add(sums)
+        self.probes.append(Probe(name, "layer", node.name, x.meta["val"].numel(), counts))
 
     def parameter(
         self, name: str, wire: Node, start: int, length: int, grad: Node | None, new: Any
@@ -209,13 +214,23 @@ class _Builder:
                 self._differences[wire] = self.gate(aten.sub.Tensor, new, wire)
             sums["d²"] = self._square(part(self._differences[wire]))
         size = wire.meta["val"].numel() if length < 0 else length
-        self._add(Probe(name, "parameter", wire.name, size, tuple(sums)), sums)
+        self.probes.append(Probe(name, "parameter", wire.name, size, self._add(sums)))
 
-    def _add(self, probe: Probe, sums: Mapping[str, Node]) -> None:
-        self.probes.append(probe)
-        for node in sums.values():
-            wide = torch.float64 if node.meta["val"].dtype == torch.float64 else torch.float32
-            self._sums.append(self.gate(aten.sum.default, node, dtype=wide))
+    def _add(self, terms: Mapping[str, Node]) -> tuple[tuple[str, int], ...]:
+        """Sums terms up; returns their names with the number of parts of each sum."""
+        sums = {name: self._sum(node) for name, node in terms.items()}
+        self._sums += sums.values()
+        return tuple((name, len(node.meta["val"])) for name, node in sums.items())
+
+    def _sum(self, terms: Node) -> Node:
+        """The sum of all elements as a vector of parts."""
+        x = terms.meta["val"]
+        wide = torch.float64 if x.dtype == torch.float64 else torch.float32
+        if x.dim() > 3 or not x.is_contiguous():  # its layout is the compiler's choice
+            whole = self.gate(aten.sum.default, terms, dtype=wide)
+            return self.gate(aten.reshape.default, whole, [1])
+        rows = self.gate(aten.reshape.default, terms, [-1, _length(x.numel())])
+        return self.gate(aten.sum.dim_IntList, rows, [1], dtype=wide)
 
     def _square(self, x: Node) -> Node:
         return self.gate(aten.mul.Tensor, x, x)
@@ -226,9 +241,13 @@ class _Builder:
         return self.gate(aten._to_copy.default, x, dtype=torch.float32) if low else x
 
     def vector(self) -> Node:
-        if not self._sums:
-            return self.gate(aten.zeros.default, [0])
-        return self.gate(aten.stack.default, self._sums)
+        return self.gate(aten.cat.default, self._sums)
+
+
+def _length(n: int) -> int:
+    """How many of n elements go into one part: a divisor, and parts are few."""
+    chunks = next((k for k in range(-(-n // _CHUNK), 257) if k and n % k == 0), 1)
+    return max(n // chunks, 1)
 
 
 def _layers(nodes: Sequence[Node]) -> dict[str, Node]:

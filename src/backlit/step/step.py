@@ -1,7 +1,8 @@
 """One whole training step as one flat graph, run watched, plain or compiled.
 
 State, batch, noise and learning rates come in; metrics come out and the state is updated in
-place. All three ways run the same gates.
+place. Watched, every gate runs; plain, PyTorch's fused operations take the place of some of them;
+compiled, generated code of all.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from backlit.graph.show import Shown, Times
 from backlit.graph.show.timing import time_forward
 from backlit.graph.trace import trace
 from backlit.lower import compile_graph, compiler_available, flops, prepare_graph
+from backlit.lower.direct import direct
 from backlit.step.probes import Parts, Probe, Readings, add_probes
 from backlit.step.unroll import unroll
 
@@ -89,6 +91,7 @@ class Step(Shown):
         self._probed: tuple[Callable[..., Any], tuple[Probe, ...]] | None = None
         self.mode = "plain"
         self.precision: str | None = None
+        self._prepared: tuple[str, str | None] | None = None
 
     def _update_in_place(self, gm: GraphModule, changed: list[str]) -> None:
         """Ends a graph in copies into the state's wires instead of returning the new state."""
@@ -145,15 +148,24 @@ class Step(Shown):
             raise BacklitError(f"mode: expected one of {', '.join(MODES)}, got '{mode}'")
         if mode == "compiled" and self._on_cpu() and not compiler_available():
             mode = "plain"
-        if (mode, precision) != (self.mode, self.precision):
-            self._call, self._calls, self._probed = self.gm, {}, None
-            if mode == "compiled" or (mode == "plain" and precision == "bfloat16"):
-                inputs = self._inputs(batch, 0, 0)
-                self._ready = prepare_graph(self._compilable, inputs, precision)
-                compiled = mode == "compiled"
-                self._call = compile_graph(self._ready, inputs, say) if compiled else self._ready
-        self.mode, self.precision = mode, precision
+        if (mode, precision) != self._prepared:
+            self._calls, self._probed = {}, None
+            self.mode, self.precision, self._prepared = mode, precision, None
+            self._ready, self._call = self._made(self._compilable, batch, say)
+            self._prepared = (mode, precision)
         return mode
+
+    def _made(
+        self, gm: GraphModule, batch: Tensors, say: Callable[[str], None] | None
+    ) -> tuple[GraphModule, Callable[..., Any]]:
+        """A graph of this step's wires as the mode wants it, and what calls it."""
+        if self.mode == "watched":
+            return gm, self.gm
+        inputs = self._inputs(batch, 0, 0)
+        ready = prepare_graph(gm, inputs, self.precision)
+        if self.mode == "compiled":
+            return ready, compile_graph(ready, inputs, say)
+        return ready, direct(ready, range(len(self.state)))
 
     @torch.no_grad()
     def prepare_probes(self, batch: Tensors, say: Callable[[str], None] | None = None) -> None:
@@ -162,12 +174,7 @@ class Step(Shown):
             return
         trained = [wire.name for wire in self.inputs if wire.kind == "parameter"]
         gm, probes = add_probes(self._compilable, self.names, trained, self._parts)
-        call: Callable[..., Any] = gm
-        if self.mode == "compiled" or (self.mode == "plain" and self.precision == "bfloat16"):
-            inputs = self._inputs(batch, 0, 0)
-            call = gm = prepare_graph(gm, inputs, self.precision)
-            if self.mode == "compiled":
-                call = compile_graph(gm, inputs, say)
+        _, call = self._made(gm, batch, say)
         self._probed = call, probes
 
     @torch.no_grad()

@@ -14,13 +14,22 @@ from backlit.errors import RecipeError
 from backlit.registry import build
 from backlit.train.tasks.emoji import emoji
 from backlit.train.tasks.files import fashion_mnist, idx, mnist, pictures, table
-from backlit.train.tasks.sequences import moby_dick, reviews, sentences, series, sunspots, text
+from backlit.train.tasks.sequences import (
+    composed_reviews,
+    moby_dick,
+    reviews,
+    sentences,
+    series,
+    sunspots,
+    text,
+)
 from backlit.train.tasks.task import Show, Task, decided, from_labelled
 from backlit.train.tasks.textbook import digits, wine
 from backlit.train.tasks.vision import avatars, emoji_boxes, emoji_groups
 
 SOURCES: dict[str, Callable[..., Task]] = {
     "avatars": avatars,
+    "composed-reviews": composed_reviews,
     "digits": digits,
     "emoji-boxes": emoji_boxes,
     "emoji-groups": emoji_groups,

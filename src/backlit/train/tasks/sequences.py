@@ -111,6 +111,11 @@ def reviews(validation: float = 0.15, test: float = 0.2, seed: int = 0) -> Task:
     return _sentiment(backlit.data.reviews(validation, test, seed))
 
 
+def composed_reviews(validation: float = 0.15, test: float = 0.2, seed: int = 0) -> Task:
+    """Sentences of a small grammar; options as `backlit.data.composed_reviews`."""
+    return _sentiment(backlit.data.composed_reviews(validation, test, seed))
+
+
 def _sentiment(data: Labelled) -> Task:
     decided = {"vocabulary": len(data.columns), "classes": len(data.classes)}
     return from_labelled(data, decided)
