@@ -186,7 +186,7 @@ def test_a_run_can_be_looked_at_and_checked(here, capsys):
     table = said(capsys, "look", "r", "--layers")
     assert "linear" in table and "in all" in table
     line = refused(capsys, "sample", "r")
-    assert "r: expected the run of a game, got supervised training" in line
+    assert "r: expected the run of a game or of a text, got supervised training" in line
     (here / "some.py").write_text(
         "from torch import nn\nfrom backlit.supervised import Supervised\n"
         "it = Supervised(nn.Linear(2, 2))\n"

@@ -148,7 +148,8 @@ def test_refused(tmp_path):
         return str(error.value)
 
     assert refused("nowhere") == (
-        "expected digits, wine, mnist, fashion-mnist, sunspots, reviews, emoji, a folder or a file;"
+        "expected digits, wine, mnist, fashion-mnist, sunspots, reviews, composed-reviews,"
+        " moby-dick, emoji, emoji-groups, emoji-boxes, avatars, a folder or a file;"
         " found nothing at nowhere"
     )
     (tmp_path / "a.csv").write_text("x,y\n1,2\n")

@@ -1,5 +1,7 @@
 """Sums of products joined into one: equal gradients with fewer gates."""
 
+from functools import reduce
+
 import pytest
 import torch
 from torch import nn
@@ -47,3 +49,21 @@ def test_other_terms_stay():
     assert sum(node.target is aten.mm.default for node in gm.graph.nodes) == 1
     code = few.code
     assert batch_products(few) == 0 and few.code == code  # three are too few
+
+
+def test_as_a_step_writes_them():
+    """A linear layer's gradients there: (Hᵀ dZ)ᵀ, and sums that keep their axis."""
+
+    def function(*parts):
+        pairs = list(zip(parts[::2], parts[1::2], strict=True))
+        weights = [h.t().mm(dz).t() for h, dz in pairs]
+        biases = [dz.sum([0], True).view([4]) for _, dz in pairs]
+        return reduce(torch.add, weights), reduce(torch.add, biases)
+
+    inputs = [torch.randn(2, n).double() for _ in range(5) for n in (3, 4)]
+    gm, _ = trace(function, inputs)
+    expected = gm(*inputs)
+    assert batch_products(gm) > 10
+    torch.testing.assert_close(gm(*inputs), expected)
+    targets = [node.target for node in gm.graph.nodes]
+    assert targets.count(aten.mm.default) == targets.count(aten.sum.dim_IntList) == 1

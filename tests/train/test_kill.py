@@ -11,6 +11,7 @@ from kill import assert_same_run, finish, kill_after, kill_at, start
 SCRIPT = Path(__file__).with_name("killed_script.py")
 GAME = Path(__file__).with_name("killed_game.py")
 SUPERVISED = Path(__file__).with_name("killed_supervised.py")
+CARRY = Path(__file__).with_name("killed_carry.py")
 POINTS = [
     "recipe.aside:1",
     "checkpoint.tensors.half:1",
@@ -82,6 +83,18 @@ def test_supervised_training_killed_equals_left_alone(tmp_path: Path) -> None:
     assert_same_run(alone, killed)
     assert _metrics(alone) == _metrics(killed)
     assert (alone / "scores.json").read_bytes() == (killed / "scores.json").read_bytes()
+
+
+@pytest.mark.slow
+def test_a_carried_state_killed_equals_left_alone(tmp_path: Path) -> None:
+    """Killed within an epoch of 12 steps, and at its end: the carry is in the checkpoint."""
+    alone, killed = tmp_path / "alone", tmp_path / "killed"
+    for point in ["step:8", "checkpoint.tensors.half:2", "step:9"]:
+        kill_at(CARRY, killed, point)
+    finish(CARRY, killed)
+    finish(CARRY, alone)
+    assert_same_run(alone, killed)
+    assert _metrics(alone) == _metrics(killed)
 
 
 def _metrics(run: Path) -> list[tuple[int, str, float]]:

@@ -157,6 +157,29 @@ def test_choices_come_from_the_record(tmp_path: Path, capsys: pytest.CaptureFixt
     assert "not as in the last sitting: " in output and "mode compiled -> plain" in output
 
 
+@pytest.mark.parametrize(
+    ("faster", "operations", "chosen"), [(1, 10**9, 1), (2, 10**9, 2), (2, 9, 1)]
+)
+def test_threads_are_measured_once(
+    tmp_path: Path, faster: int, operations: int, chosen: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Timed(FakeGame):
+        work = (10, operations)  # type: ignore[assignment]
+
+        def seconds(self, batch: Any) -> float:
+            return 0.1 if torch.get_num_threads() == faster else 0.2
+
+    torch.set_num_threads(2)
+    go(tmp_path / "r", game=Timed(can_compile=True))
+    assert torch.get_num_threads() == 2
+    said = capsys.readouterr().out
+    assert f"compiled mode, float32, {chosen} thread" in said
+    game = Timed(can_compile=True)
+    torch.set_num_threads(3 - chosen)
+    go(tmp_path / "r", 14, game=game)  # as recorded, nothing is measured
+    assert game.prepared == ["compiled"] and "not as in" not in capsys.readouterr().out
+
+
 def test_threads_are_given_back(tmp_path: Path) -> None:
     go(tmp_path / "r", threads=2)
     assert torch.get_num_threads() == 1

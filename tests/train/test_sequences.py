@@ -3,11 +3,15 @@
 import json
 import math
 import random
+import re
+from pathlib import Path
 
 import pytest
 import torch
+from typer.testing import CliRunner
 
 import backlit as bl
+from backlit.cli import app
 from backlit.errors import BacklitError, DataError, RecipeError
 from backlit.nets import CharacterModel, SequenceClassifier
 from backlit.supervised import Lanes, Samples, Supervised, sample_text
@@ -64,6 +68,12 @@ def test_a_text_is_learnt_scored_and_sampled(book, tmp_path, capsys):
     assert "abbaabba" in sample and len(sample) == 21
     said = capsys.readouterr().out
     assert sample.strip() in said and "bits_per_character" in said
+    for more in ([], ["--out", str(tmp_path / "out.txt")]):
+        main = ["sample", str(run.folder), "--n", "12", "--temperature", "0", *more]
+        assert CliRunner().invoke(app, main).exit_code == 0
+    assert (tmp_path / "out.txt").read_text() == sample[:12] + "\n"
+    table = CliRunner().invoke(app, ["look", str(run.folder), "--layers"])
+    assert "recurrent" in table.output, table.output
     found, batch, step = open_step(run.folder, 2)  # of all lanes, whatever was asked for
     assert step == 60 and batch["x"].shape == (4, 2) and found.state["carry/h"].any()
     found.step(batch, step)
@@ -159,6 +169,29 @@ def test_training_does_not_depend_on_padding():
         torch.testing.assert_close(ends[1][name], value, rtol=0, atol=1e-12)
 
 
+PAGE = (Path(__file__).parents[2] / "docs" / "sequences.md").read_text()
+
+
+def test_the_page_names_recipes_that_exist():
+    named = re.findall(r"backlit train (\S+)", PAGE)
+    assert {"sunspots", "characters", "sentiment"} <= set(named) <= set(bl.train.bundled())
+
+
+def test_the_page_carries_a_state(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (code,) = re.findall(r"```python\n(.*?)```", PAGE, re.S)
+    short = {
+        "width=128": "width=4",
+        "length=32": "length=2",
+        "steps=3_000": 'mode="plain", steps=2',
+    }
+    for old, new in short.items():
+        assert old in code
+        code = code.replace(old, new)
+    exec(code, {})
+    assert (tmp_path / "runs/moby/final.png").is_file()
+
+
 class Turns(torch.nn.Module):
     """Expects token 1 after 2 and 2 after 1, three times as likely as 3."""
 
@@ -232,7 +265,6 @@ def test_bundled_text_and_sentences():
 
 def test_the_grammar_writes_what_is_bundled():
     import importlib.util
-    from pathlib import Path
 
     place = Path(__file__).parents[2] / "tools" / "compose_reviews.py"
     spec = importlib.util.spec_from_file_location("compose_reviews", place)

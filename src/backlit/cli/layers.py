@@ -24,7 +24,7 @@ def layers_of(found: Any, given: tuple[Any, ...]) -> str:
             layer_table(layers(getattr(found, name), *inputs), name) for name, inputs in players
         )
     if isinstance(found, Supervised):
-        inputs = {name: t for name, t in given[0].items() if name != "y"}
+        inputs = {name: t for name, t in given[0].items() if name not in ("y", "restart")}
         x = inputs.pop("x")
         return layer_table(layers(found.network, x, **inputs), type(found.network).__name__)
     if not isinstance(found, nn.Module | Graph):

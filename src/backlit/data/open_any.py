@@ -14,10 +14,10 @@ from backlit.data.open_folder import folder
 from backlit.data.pictures import PictureSet
 from backlit.data.rows import TABLES
 from backlit.data.scenes import emoji_boxes
-from backlit.data.sentiment import reviews
+from backlit.data.sentiment import composed_reviews, reviews
 from backlit.data.tables import table
 from backlit.data.textbook import digits, wine
-from backlit.data.texts import text
+from backlit.data.texts import moby_dick, text
 from backlit.data.time_series import series, sunspots
 from backlit.errors import DataError
 
@@ -28,6 +28,8 @@ NAMED: dict[str, Callable[[], Labelled | PictureSet]] = {
     "fashion-mnist": fashion_mnist,
     "sunspots": sunspots,
     "reviews": reviews,
+    "composed-reviews": composed_reviews,
+    "moby-dick": lambda: moby_dick().windows(64),
     "emoji": emoji,
     "emoji-groups": emoji_groups,
     "emoji-boxes": emoji_boxes,

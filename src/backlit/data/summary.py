@@ -43,7 +43,7 @@ def sample_pictures(data: Labelled | PictureSet, each: int = 8) -> np.ndarray | 
     if not isinstance(data, PictureSet) and data.inputs.ndim != 4:
         return None
     labels = data.labels if isinstance(data, PictureSet) else data.targets.numpy()
-    if labels is None:
+    if labels is None or labels.ndim != 1:
         labels = np.arange(len(data)) // each
     rows = []
     for kind in np.unique(labels)[:MOST]:

@@ -41,29 +41,33 @@ def batch_products(gm: GraphModule) -> int:
 def _join(root: Node, stacks: dict[tuple[Node, ...], Node]) -> None:
     """Replaces one sum by a shorter one, where it has enough terms of a form."""
     inner, terms = _terms(root)
-    products = [node for node in terms if _is_weight_gradient(node)]
-    sums = [node for node in terms if _row_sum(node) is not None]
+    products = {node: pair for node in terms if (pair := _weight_gradient(node))}
+    sums = {node: rows for node in terms if (rows := _row_sum(node))}
     joined: list[Node] = []
+    done: set[Node] = set()
     with root.graph.inserting_before(root):
         if len(products) >= WORTH:
-            left = _stack(root, [_args(_args(node)[0])[0] for node in products], stacks)
-            right = _stack(root, [_args(node)[1] for node in products], stacks)
+            left = _stack(root, [left for left, _ in products.values()], stacks)
+            right = _stack(root, [right for _, right in products.values()], stacks)
             joined.append(_gate(root, aten.mm.default, _gate(root, aten.t.default, left), right))
+            done |= products.keys()
         if len(sums) >= WORTH:
-            rows = _stack(root, [row for node in sums if (row := _row_sum(node))], stacks)
+            rows = _stack(root, list(sums.values()), stacks)
             joined.append(_gate(root, aten.sum.dim_IntList, rows, [0]))
+            done |= sums.keys()
         if not joined:
             return
-        done = {*(products if len(products) >= WORTH else ())}
-        done |= {*(sums if len(sums) >= WORTH else ())}
         total, *others = joined + [node for node in terms if node not in done]
         for node in others:
             total = _gate(root, aten.add.Tensor, total, node)
     root.replace_all_uses_with(total)
-    behind = [wire for node in [*products, *sums] for wire in node.all_input_nodes]
-    for node in [*inner, *terms, *behind]:
-        if not node.users and node.op == "call_function":
-            node.graph.erase_node(node)
+    waiting, gone = [*inner, *done], set[Node]()
+    while waiting:
+        node = waiting.pop(0)
+        if node.op == "call_function" and not node.users and node not in gone:
+            gone.add(node)
+            waiting += node.all_input_nodes
+            root.graph.erase_node(node)
 
 
 def _terms(root: Node) -> tuple[list[Node], list[Node]]:
@@ -96,20 +100,32 @@ def _is_sum(node: Node) -> bool:
     return all(x.shape == z.shape and x.dtype == z.dtype for x in both)
 
 
-def _is_weight_gradient(node: Node) -> bool:
-    one_use = node.target is aten.mm.default and len(node.users) == 1
-    return one_use and _args(node)[0].target is aten.t.default
+def _weight_gradient(node: Node) -> tuple[Node, Node] | None:
+    """A and B of a term Aᵀ B, also where it stands as (Bᵀ A)ᵀ."""
+    turned = node.target is aten.t.default and _one_use(node)
+    product = _args(node)[0] if turned else node
+    if product.target is not aten.mm.default or not _one_use(product):
+        return None
+    first, second = _args(product)
+    if first.target is not aten.t.default:
+        return None
+    source = _args(first)[0]
+    return (second, source) if turned else (source, second)
 
 
 def _row_sum(node: Node) -> Node | None:
-    """The matrix whose rows' sum a term is, or None; a kept dimension may be viewed away."""
-    if node.target is aten.view.default and len(node.users) == 1:
-        node = _args(node)[0]
-    one_use = node.target is aten.sum.dim_IntList and len(node.users) == 1
-    if not one_use or node.kwargs or list(_args(node)[1]) != [0]:
+    """The matrix whose rows a term sums; the axis summed over may first stay, of length 1."""
+    viewed = node.target is aten.view.default and _one_use(node)
+    total = _args(node)[0] if viewed else node
+    if total.target is not aten.sum.dim_IntList or not _one_use(total) or total.kwargs:
         return None
-    source: Node = _args(node)[0]
-    return source if source.meta["val"].dim() == 2 else None
+    matrix, axes, *kept = _args(total)
+    fits = matrix.meta["val"].dim() == 2 and node.meta["val"].dim() == 1
+    return matrix if list(axes) == [0] and fits and viewed == any(kept) else None
+
+
+def _one_use(node: Node) -> bool:
+    return len(node.users) == 1
 
 
 def _stack(root: Node, wires: Sequence[Node], stacks: dict[tuple[Node, ...], Node]) -> Node:

@@ -20,6 +20,7 @@ from torch.fx import GraphModule
 
 from backlit.lower import cache
 from backlit.lower.hold_scalars import hold_scalars
+from backlit.lower.vectors import vectors_work
 
 # Its own cache writes pickles; ours keeps the result instead.
 _SETTINGS: dict[str, Any] = {"fx_graph_cache": False}
@@ -91,7 +92,8 @@ def _compile(gm: GraphModule, inputs: Sequence[Tensor]) -> _Made:
         return result
 
     width = len(_outputs(gm))
-    with torch.no_grad(), warnings.catch_warnings(), config.patch(_SETTINGS):
+    settings = {**_SETTINGS, "cpp.vec_isa_ok": vectors_work()}
+    with torch.no_grad(), warnings.catch_warnings(), config.patch(settings):
         warnings.simplefilter("ignore")  # inductor's notes on its own internals
         function: Any = compile_fx(copy.deepcopy(gm), list(inputs), inner_compile=inner)
     made = _Made(function)

@@ -1,4 +1,4 @@
-"""What happens to a step's graph before it is compiled: passes, then precision."""
+"""What happens to a step's graph before it is compiled: passes, precision, joined products."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from torch.fx import GraphModule
 
 from backlit.errors import BacklitError
 from backlit.graph.backprop import placeholders
+from backlit.lower.batched_products import batch_products
 from backlit.lower.passes import apply_passes
 from backlit.lower.precision import lower_precision
 
@@ -20,6 +21,8 @@ def prepare_graph(
     gm: GraphModule, inputs: Sequence[Tensor], precision: str | None = None
 ) -> GraphModule:
     """The graph as it is to be run fast; the one given is left as it is.
+
+    Passes keep every bit; joined products of recurrent nets are equal up to rounding.
 
     Args:
         gm: the flat step graph.
@@ -40,5 +43,7 @@ def prepare_graph(
     apply_passes(gm)
     if precision == "bfloat16":
         gm = lower_precision(gm)
+        apply_passes(gm)
+    if batch_products(gm):
         apply_passes(gm)
     return gm

@@ -6,12 +6,17 @@ import math
 from collections.abc import Collection, Mapping
 from typing import Any
 
+import torch
+
 from backlit.train.recipe import Train
 from backlit.train.trainable import Trainable
 
 OPEN: dict[str, Any] = {"mode": "auto", "precision": "auto", "threads": 0, "steps_per_call": 0}
 """The settings that are chosen, and the value that leaves the choice to Backlit."""
 
+_WORTH_THREADS = 50_000_000  # operations; in less, threads wait for each other
+_LONG_S = 2.0  # steps that take longer are timed once
+_WORTH_GAIN = 1.05  # what more threads must gain: beside other work they are the first to suffer
 _MOST_STEPS = 10
 _SHORT_S = 0.003  # of longer steps the call is no part worth saving
 _SMALL = 300_000_000  # operations; more take longer than that
@@ -37,6 +42,31 @@ def wanted(settings: Train, recorded: Mapping[str, Any]) -> tuple[dict[str, Any]
         if wish not in (OPEN[name], as_begun[name])
     ]
     return as_begun, refused
+
+
+def choose_threads(trained: Trainable, batch: Any, most: int) -> int:
+    """One CPU thread or `most`, whichever steps faster now; sets the one chosen.
+
+    Args:
+        trained: prepared in any mode; what is compiled is compiled for the threads chosen.
+        batch: one of its batches.
+        most: threads there are.
+    """
+    on_cpu = all(tensor.device.type == "cpu" for tensor in trained.state.values())
+    chosen = most
+    if on_cpu and trained.work[1] < _WORTH_THREADS:
+        chosen = 1
+    elif on_cpu:
+        least = {1: math.inf, most: math.inf}
+        for _ in range(2):
+            for threads in least:
+                torch.set_num_threads(threads)
+                least[threads] = min(least[threads], trained.seconds(batch))
+            if sum(least.values()) > _LONG_S:
+                break
+        chosen = most if least[1] > _WORTH_GAIN * least[most] else 1
+    torch.set_num_threads(chosen)
+    return chosen
 
 
 def choose_steps_per_call(trained: Trainable, batch: Any, spans: Collection[int], left: int) -> int:

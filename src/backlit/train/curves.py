@@ -29,7 +29,7 @@ def write_curves(
             out, long curves are averaged to a point for every two pixels.
         mark: a step to mark with a line ("best"), in every panel or for each title its own.
         start: the step at the left; default 0.
-        same_scale: draw all panels over the same values, default False.
+        same_scale: draw all panels over the same values, from 0 on; default False.
 
     Raises:
         RunError: the file cannot be written.
@@ -37,7 +37,7 @@ def write_curves(
     picture = Image.new("RGB", (_WIDTH_PX, _HEIGHT_PX * len(panels)), "white")
     every = [v for curves in panels.values() for c in curves.values() for _, v in c]
     finite = [value for value in every if math.isfinite(value)]
-    span = (min(finite), max(finite)) if same_scale and finite else None
+    span = (min(0.0, *finite), max(finite)) if same_scale and finite else None
     for row, (title, curves) in enumerate(panels.items()):
         marked = mark.get(title) if isinstance(mark, Mapping) else mark
         _panel(picture, row * _HEIGHT_PX, title, curves, marked, start, span)

@@ -92,7 +92,7 @@ def train(
         precision: "auto" (bfloat16 for large float32 networks where the machine has fast
             bfloat16, else the networks' own), "float32", "bfloat16" or "float64". Parameters and
             optimiser state keep the networks' own.
-        threads: CPU threads; 0, the default, leaves torch's choice.
+        threads: CPU threads; 0, the default, takes one or all of torch's, whichever steps faster.
         steps_per_call: steps compiled into one call, where the rates stay; 0, the default, takes
             several only where steps are so short and so many that it saves time. Checkpoints,
             pictures and Ctrl-C wait for the end of a call. A resumed run takes mode, precision,

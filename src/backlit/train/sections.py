@@ -153,7 +153,7 @@ class Train(Section):
         mode: how a step runs; "auto" compiles where a C++ compiler is found.
         precision: of the step; the parameters keep theirs. "auto" is bfloat16 for large float32
             networks where the machine has fast bfloat16, else the networks' own.
-        threads: CPU threads; 0 takes torch's own choice.
+        threads: CPU threads; 0 takes one or all of torch's, whichever steps faster.
         steps_per_call: steps compiled into one call; 0 lets the time of a step decide. Saving,
             pictures and Ctrl-C wait for the end of a call; rates do not change inside one.
         best: metric whose lowest mean marks the best checkpoint; "" for none.

@@ -13,7 +13,7 @@ from backlit.errors import DivergenceError, RecipeError, RunError
 from backlit.supervised import Lanes, Samples
 from backlit.train import faults
 from backlit.train.checkpoint import Checkpoint
-from backlit.train.choices import choose_steps_per_call, told, wanted
+from backlit.train.choices import choose_steps_per_call, choose_threads, told, wanted
 from backlit.train.course import Course
 from backlit.train.divergence import find_gate, nonfinite_metric, nonfinite_tensor, snapshot
 from backlit.train.environment import differences, environment
@@ -172,17 +172,21 @@ class Sitting:
         if wishes["threads"]:
             torch.set_num_threads(wishes["threads"])
         mode = "compiled" if wishes["mode"] == "auto" else wishes["mode"]
+        batch, precision = self._batch(self.step), wishes["precision"]
         with self._report.task("preparing the step") as task:
-            used = self._game.prepare(
-                self._batch(self.step),
-                mode,
-                lambda what: task.update(0, None, what),
-                precision=wishes["precision"],
-            )
+
+            def say(what: str) -> None:
+                task.update(0, None, what)
+
+            if not wishes["threads"] and torch.get_num_threads() > 1:
+                self._game.prepare(batch, "plain", say, precision=precision)
+                say("measuring with one thread and with all")
+                choose_threads(self._game, batch, torch.get_num_threads())
+            used = self._game.prepare(batch, mode, say, precision=precision)
             k = wishes["steps_per_call"] or (1 if recorded else self._choose_steps_per_call(used))
             if k > 1:
                 batches = [self._batch(self.step + i) for i in range(k)]
-                self._game.prepare_several(batches, lambda what: task.update(0, None, what))
+                self._game.prepare_several(batches, say)
         self._steps_per_call = k
         self._environment = environment(used, self._game.chosen | {"steps_per_call": k})
         if not recorded:

@@ -170,8 +170,11 @@ def continued(found: Text, length: int, sample: int, temperature: float) -> Task
     def measure(trained: Supervised, samples: Samples) -> dict[str, float]:
         return {f"bits_per_{unit}": trained.evaluate(samples.x, samples.y)["loss"] / math.log(2)}
 
+    def draw(trained: Supervised, n: int, temperature: float, seed: int) -> str:
+        return sample_text(trained.network, found, n, temperature, seed)
+
     def show(trained: Supervised, folder: Path) -> Path | None:
-        drawn = sample_text(trained.network, found, sample, temperature)
+        drawn = draw(trained, sample, temperature, 0)
         path = folder / "samples" / "final.txt"
         write_whole(path, f"{drawn}\n".encode(), "sample")
         return path
@@ -190,6 +193,7 @@ def continued(found: Text, length: int, sample: int, temperature: float) -> Task
         facts=found.facts + (cut if longest > most else ()),
         show=show,
         measure=measure,
+        sample=draw,
         classifier=False,
     )
 

@@ -20,6 +20,7 @@ from backlit.train.tasks.results import result_picture
 _HELD_OUT: tuple[Part, Part] = ("validation", "test")
 Show = Callable[[Supervised, Path], Path | None]
 """Draws a trained network's results into a run folder; returns the picture's path."""
+Sample = Callable[[Supervised, int, float, int], str]
 
 
 @final
@@ -37,6 +38,7 @@ class Task:
         show: draws the task's result picture at the end, or None.
         measure: the task's own scores of a set (an error in its own unit, bits per character),
             beside loss and accuracy, or None.
+        sample: draws text from a trained network, (learner, n, temperature, seed) -> text, or None.
         classifier: whether there is an accuracy; None leaves it to the loss.
     """
 
@@ -47,6 +49,7 @@ class Task:
     facts: tuple[str, ...] = ()
     show: Show | None = None
     measure: Measure | None = None
+    sample: Sample | None = None
     classifier: bool | None = None
 
 

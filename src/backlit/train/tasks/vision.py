@@ -22,6 +22,7 @@ from backlit.supervised import (
 from backlit.train.box_picture import box_picture
 from backlit.train.drawing import pixels, write_png
 from backlit.train.feature_picture import Features, feature_picture
+from backlit.train.tasks.results import RESULT
 from backlit.train.tasks.task import Show, Task, from_labelled
 from backlit.train.weight_picture import weight_picture
 
@@ -42,13 +43,15 @@ def emoji_boxes(
     data = backlit.data.emoji_boxes(n, size, most, kinds, validation, test, seed)
 
     def measure(trained: Any, judged: Samples) -> dict[str, float]:
+        if not judged.y[..., 4:].any():
+            return {}
         return detection_scores(detections(trained.predict(judged.x), least=0.02), judged.y)
 
     def show(trained: Supervised, folder: Path) -> Path:
         x, y = data.batch(data.test[:_SHOWN] if len(data.test) else data.train[:_SHOWN])
         found = detections(trained.predict(x))
         picture = box_picture(pixels(data, x), y, found, data.classes)
-        return write_png(folder / "boxes.png", picture)
+        return write_png(folder / RESULT, picture)
 
     return from_labelled(data, show=show, measure=measure)
 
@@ -66,25 +69,38 @@ def avatars(
 
     Args:
         strangers: further people, never trained on, whose pictures must be told apart by their
-            features: "verification of strangers"; 0 for none.
+            features: "verification_of_strangers"; 0 for none.
     """
     data = backlit.data.avatars(people, views, size, 0, validation, test, seed)
     others = backlit.data.avatars(strangers, 20, size, people, 0, 0, seed) if strangers else None
 
+    usual = from_labelled(data).show
+
     def measure(trained: Any, judged: Samples) -> dict[str, float]:
-        found = {"verification": verification(trained.predict(judged.x), judged.y)}
+        if not _has_features(trained):
+            return {}
+        found = {}
+        if judged.y.bincount().max() > 1:
+            found["verification"] = verification(trained.predict(judged.x), judged.y)
         if others is not None:
             features = trained.predict(others.inputs)
             found["verification_of_strangers"] = verification(features, others.targets)
         return found
 
-    def show(trained: Supervised, folder: Path) -> Path:
+    def show(trained: Supervised, folder: Path) -> Path | None:
+        if not _has_features(trained):
+            return None if usual is None else usual(trained, folder)
         x, y = data.batch(data.test if len(data.test) else data.train)
         title = type(trained.rules.objective.module).__name__
         shown = features_of(trained, x, y)
-        return write_png(folder / "features.png", feature_picture({title: shown}, data.classes))
+        return write_png(folder / RESULT, feature_picture({title: shown}, data.classes))
 
     return from_labelled(data, show=show, measure=measure)
+
+
+def _has_features(trained: Any) -> bool:
+    """Whether the network ends in features and the loss makes scores of them."""
+    return callable(getattr(trained.rules.objective.module, "scores", None))
 
 
 def features_of(trained: Supervised, x: torch.Tensor, y: torch.Tensor) -> Features:
@@ -138,6 +154,6 @@ def _weights(data: Labelled) -> Show:
         chances = trained.predict(x).sigmoid().flatten()
         weights = network.linear.weight.detach().view(data.inputs.shape[1:])
         picture = weight_picture(weights, data.classes, pixels(data, x), chances, y)
-        return write_png(folder / "weights.png", picture)
+        return write_png(folder / RESULT, picture)
 
     return show
