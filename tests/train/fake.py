@@ -106,7 +106,6 @@ class FakeGame:
     def seconds(self, batch: Tensor) -> float:
         return 0.001
 
-    @property
     def work(self) -> tuple[int, int]:
         return 1, 1000
 

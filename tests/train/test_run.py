@@ -164,7 +164,8 @@ def test_threads_are_measured_once(
     tmp_path: Path, faster: int, operations: int, chosen: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
     class Timed(FakeGame):
-        work = (10, operations)  # type: ignore[assignment]
+        def work(self) -> tuple[int, int]:
+            return 10, operations
 
         def seconds(self, batch: Any) -> float:
             return 0.1 if torch.get_num_threads() == faster else 0.2

@@ -356,7 +356,6 @@ class Game:
         """The least time of an iteration as prepared, measured; the state is left as it was."""
         return self.steps[max(self.steps)].seconds({"real": self._as_prepared(batch)})
 
-    @property
     def work(self) -> tuple[int, int]:
         """Of the largest step that is prepared: how many gates, how many operations."""
         # Before any is prepared too: Python 3.11 asks when it checks for a protocol.

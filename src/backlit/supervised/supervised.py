@@ -239,7 +239,6 @@ class Supervised:
         key, tensors = self._prepared(batch)
         return self.steps[key].seconds(tensors)
 
-    @property
     def work(self) -> tuple[int, int]:
         """Of the largest step that is prepared: how many gates, how many operations."""
         # Before any is prepared too: Python 3.11 asks when it checks for a protocol.

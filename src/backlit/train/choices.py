@@ -54,7 +54,7 @@ def choose_threads(trained: Trainable, batch: Any, most: int) -> int:
     """
     on_cpu = all(tensor.device.type == "cpu" for tensor in trained.state.values())
     chosen = most
-    if on_cpu and trained.work[1] < _WORTH_THREADS:
+    if on_cpu and trained.work()[1] < _WORTH_THREADS:
         chosen = 1
     elif on_cpu:
         least = {1: math.inf, most: math.inf}
@@ -79,7 +79,7 @@ def choose_steps_per_call(trained: Trainable, batch: Any, spans: Collection[int]
         left: steps to go.
     Returns: a divisor of all the spans, so that no call runs across one of their ends.
     """
-    gates, operations = trained.work
+    gates, operations = trained.work()
     common = math.gcd(*spans)
     sizes = [k for k in range(2, _MOST_STEPS + 1) if common % k == 0]
     if not sizes or operations > _SMALL or left * _SHORT_S * _SAVED < 2 * gates * _COMPILE_S:

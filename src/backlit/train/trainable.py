@@ -60,7 +60,6 @@ class Trainable(Protocol):
         """Return the time of one iteration as prepared; the state is left as it was."""
         ...
 
-    @property
     def work(self) -> tuple[int, int]:
         """Of one iteration: how many gates, how many operations of the costly ones."""
         ...
