@@ -23,7 +23,7 @@ def batches(k=3):
 def test_the_unrolled_graph_is_bit_for_bit_the_steps():
     one, two = game(), game()
     for each in (one, two):
-        each.prepare(batches()[0])
+        each.prepare(batches()[0], "watched")
     expected = [one.step(batch, 5 + i) for i, batch in enumerate(batches())]
     step = two.steps[(True, False)]
     parts = [{"real": batch} for batch in batches()]
