@@ -215,7 +215,6 @@ def test_watched_equals_plain_to_rounding():
     ("loss", "optimiser", "penalty"),
     [
         ("nonsaturating", "Adam", None),
-        ("hinge", "SGD", None),
         ("wasserstein", "RMSprop", "gradient_penalty"),
     ],
 )

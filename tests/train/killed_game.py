@@ -14,7 +14,6 @@ if __name__ == "__main__":
         network("dcgan_generator", latent=8, size=16, width=8),
         network("dcgan_discriminator", size=16, width=8),
         penalty=bl.R1(gamma=1.0, every=2),
-        warmup_d_steps=3,
         d_steps=2,
     )
     bl.train(

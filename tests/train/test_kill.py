@@ -47,7 +47,7 @@ def test_killed_twelve_times_equals_left_alone(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_the_real_game_killed_twelve_times_equals_left_alone(tmp_path: Path) -> None:
-    """DCGAN with batch norm, lazy R1, warm-up, two D steps and EMA."""
+    """DCGAN with batch norm, lazy R1, two D steps and EMA."""
     random_ = random.Random(time.time_ns())
     delays_s = [random_.uniform(0, 0.3) for _ in range(6)]
     print(f"delays {delays_s}")  # shown where the test fails

@@ -68,8 +68,9 @@ def fuse_adam(gm: GraphModule) -> int:
     if not found:
         return 0
     aliases = Aliases(gm)
+    now: dict[Node, Node] = {}
     for group in _together(found, aliases):
-        _fuse(gm, group, aliases)
+        _fuse(gm, group, aliases, now)
     return len(found)
 
 
@@ -111,7 +112,8 @@ def _together(found: list[_Update], aliases: Aliases) -> list[list[_Update]]:
     return groups
 
 
-def _fuse(gm: GraphModule, group: list[_Update], aliases: Aliases) -> None:
+def _fuse(gm: GraphModule, group: list[_Update], aliases: Aliases, now: dict[Node, Node]) -> None:
+    """Puts one call behind the group's last gate; `now` tells where earlier results lie."""
     last = group[-1].last
     graph, place = gm.graph, aliases.order[last]
     lists: list[list[Node]] = [[], [], []]
@@ -119,7 +121,7 @@ def _fuse(gm: GraphModule, group: list[_Update], aliases: Aliases) -> None:
     with graph.inserting_before(after):
         for update in group:
             for kind, (old, new) in enumerate(zip(update.old, update.new, strict=True)):
-                lists[kind].append(_buffer(graph, old, new, place, aliases))
+                lists[kind].append(_buffer(graph, old, new, place, aliases, now))
         (lr, beta1, beta2, eps), steps = group[0].how, [update.step for update in group]
         how: dict[str, Any] = {
             "lr": lr,
@@ -137,6 +139,7 @@ def _fuse(gm: GraphModule, group: list[_Update], aliases: Aliases) -> None:
     for buffers, kind in zip(lists, range(3), strict=True):
         for update, buffer in zip(group, buffers, strict=True):
             new = update.new[kind]
+            now[new] = buffer
             for user in [u for u in new.users if aliases.order.get(u, -1) > place]:
                 user.replace_input_with(new, buffer)
     for copies in aliases.written.values():
@@ -145,12 +148,15 @@ def _fuse(gm: GraphModule, group: list[_Update], aliases: Aliases) -> None:
             copies.remove(copy)
 
 
-def _buffer(graph: Any, old: Node, new: Node, place: int, aliases: Aliases) -> Node:
+def _buffer(
+    graph: Any, old: Node, new: Node, place: int, aliases: Aliases, now: dict[Node, Node]
+) -> Node:
     """Where the new value is made: the old one's memory if nobody needs that any more."""
     copies = aliases.written.get(old)
     free = aliases.roots[old] == {old} and aliases.last.get(old, -1) <= place
-    if free and (copies is None or [c.args[1] for c in copies] == [new]) and old.op != "get_attr":
-        return old
-    clone: Node = graph.call_function(aten.clone.default, (old,))
+    lies, free = now.get(old, old), free and old.op != "get_attr"
+    if free and (copies is None or [c.args[1] for c in copies] == [new]):
+        return lies
+    clone: Node = graph.call_function(aten.clone.default, (lies,))
     clone.meta = {"val": value(old), "origin": origin_of(new)}
     return clone

@@ -1,0 +1,96 @@
+"""From the networks to the first compiled step, cold and from the cache: seconds of each part.
+
+    PYTHONPATH=src python bench/compile_time.py [ROW ...]
+
+Rows of `backlit bench`; DCGAN-64 by default. Each is made ready twice in processes of their own,
+the first with an empty cache folder. Processor seconds, of the compiler's processes too, stand
+beside the clock's: on a machine that is shared only they compare.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from typing import Any
+
+import record
+
+from backlit import gan, lower, step
+from backlit.bench.rows import find_row
+from backlit.bench.ways import backlit_step
+
+# Where each part is called from.
+PARTS: dict[str, tuple[Any, str]] = {
+    "capture": (gan.player, "capture"),
+    "trace": (step.step.Step, "__init__"),
+    "passes": (step.step, "prepare_graph"),
+    "compile": (lower.compiler, "_compile"),
+    "vectors": (lower.compiler, "vectors_work"),
+}
+
+
+def clocks() -> tuple[float, float]:
+    """Wall-clock and processor seconds, this process's and its children's."""
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return time.perf_counter(), sum(one.ru_utime + one.ru_stime for one in used)
+
+
+def timed(call: Callable[..., Any], found: dict[str, float]) -> Callable[..., Any]:
+    """The call, its seconds added to `found`."""
+
+    def through(*args: Any, **options: Any) -> Any:
+        before = clocks()
+        try:
+            return call(*args, **options)
+        finally:
+            wall, cpu = (b - a for a, b in zip(before, clocks(), strict=True))
+            found["wall_s"] = found.get("wall_s", 0.0) + wall
+            found["cpu_s"] = found.get("cpu_s", 0.0) + cpu
+
+    return through
+
+
+def alone(name: str) -> dict[str, dict[str, float]]:
+    """What runs in the process of its own."""
+    found: dict[str, dict[str, float]] = {"whole": {}}
+    for part, (holder, name_in_it) in PARTS.items():
+        found[part] = {}
+        setattr(holder, name_in_it, timed(getattr(holder, name_in_it), found[part]))
+    timed(lambda: backlit_step(find_row(name), "compiled")(0, False), found["whole"])()
+    return found
+
+
+def main() -> None:
+    if sys.argv[1:2] == ["--alone"]:
+        print(json.dumps(alone(sys.argv[2])))
+        return
+    rows: dict[str, Any] = {}
+    for name in sys.argv[1:] or ["dcgan-64"]:
+        with tempfile.TemporaryDirectory() as cache:
+            environment = {
+                **os.environ,
+                "TORCHINDUCTOR_CACHE_DIR": f"{cache}/inductor",
+                "XDG_CACHE_HOME": cache,
+            }
+            for turn in ("cold", "cached"):
+                command = [sys.executable, __file__, "--alone", name]
+                done = subprocess.run(
+                    command, env=environment, stdout=subprocess.PIPE, text=True, check=True
+                )
+                found = json.loads(done.stdout.splitlines()[-1])
+                rows.setdefault(name, {})[turn] = found
+                for part, seconds in found.items():
+                    if seconds:
+                        wall, cpu = seconds["wall_s"], seconds["cpu_s"]
+                        print(f"{name} {turn} {part}: {wall:.1f} s, processor {cpu:.1f} s")
+    print(record.write("compile_time", rows))
+
+
+if __name__ == "__main__":
+    main()
