@@ -305,10 +305,7 @@ class Game:
         """
         if self._shape != (batch.shape, batch.dtype, batch.stride()):
             batch = self._as_prepared(batch)
-        variant = self._variant(index)
-        step = self.steps[variant]
-        if progress is not None and step.mode == "compiled":
-            progress(f"compiling the step with probes ({_name(variant)})")
+        step = self.steps[self._variant(index)]
         step.prepare_probes({"real": batch}, progress)
         return step.probe({"real": batch}, self.seed, index)
 

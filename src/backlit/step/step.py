@@ -162,6 +162,8 @@ class Step(Shown):
             inputs = self._inputs(batch, 0, 0)
             call = gm = prepare_graph(gm, inputs, self.precision)
             if self.mode == "compiled":
+                if say is not None:
+                    say(f"compiling the step with probes, {len(probes)} of them")
                 call = compile_graph(gm, inputs, say)
         self._probed = call, probes
 

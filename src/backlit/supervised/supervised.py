@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from backlit.errors import BacklitError, RecipeError
 from backlit.graph import Point
-from backlit.step import Optimiser, Step, load_state
+from backlit.step import Optimiser, Readings, Step, load_state
 from backlit.supervised.augment import Augmentation, augmentations
 from backlit.supervised.captured import ROLE, Tensors
 from backlit.supervised.objective import Objective
@@ -152,6 +152,20 @@ class Supervised:
         """
         key, tensors = self._prepared(batch)
         return self.steps[key].run(tensors, self.seed, index)
+
+    def probe(
+        self, batch: Batch, index: int, progress: Progress | None = None
+    ) -> tuple[Tensors, Readings]:
+        """Runs step `index` as `step` does, and reads the probes in the same pass.
+
+        Args:
+            batch, index: as in `step`.
+            progress: told where the step with probes has to be compiled first.
+        Returns: the metrics, and what the probes read, see `backlit.step.Probe`.
+        """
+        key, tensors = self._prepared(batch)
+        self.steps[key].prepare_probes(tensors, progress)
+        return self.steps[key].probe(tensors, self.seed, index)
 
     def first_nonfinite(self, batch: Batch, index: int, state_before: Tensors) -> str:
         """Replays step `index` from a state and names the first gate with NaN or ∞."""

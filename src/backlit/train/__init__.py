@@ -16,7 +16,7 @@ from backlit.train.checkpoint import Checkpoint, Checkpoints, DamagedCheckpoint
 from backlit.train.curves import write_curves
 from backlit.train.environment import environment
 from backlit.train.folder import RunFolder
-from backlit.train.log import RunLog, read_metric
+from backlit.train.log import RunLog, read_metric, read_probes
 from backlit.train.loop import Run, train
 from backlit.train.overfitting import Overfitting, overfitting
 from backlit.train.pictures import Pictures, write_picture
@@ -52,6 +52,7 @@ __all__ = [
     "open_run",
     "overfitting",
     "read_metric",
+    "read_probes",
     "reporter",
     "run_recipe",
     "train",

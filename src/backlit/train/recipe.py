@@ -201,6 +201,8 @@ class Train(Section):
         mode: how a step runs; "auto" compiles where a C++ compiler is found.
         threads: CPU threads; 0 takes torch's own choice.
         best: metric whose lowest mean marks the best checkpoint; "" for none.
+        probe_every: steps between readings of the probes (every layer's and every parameter's
+            statistics, table "probes" of run.db); 0 for none.
     """
 
     steps: PositiveInt = 2000
@@ -212,6 +214,7 @@ class Train(Section):
     mode: Literal["auto", "compiled", "plain", "watched"] = "auto"
     threads: NonNegativeInt = 0
     best: str = ""
+    probe_every: NonNegativeInt = 50
 
 
 class Fit(Section):

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from backlit.data import batch_indices
 from backlit.errors import DivergenceError, RecipeError, RunError
+from backlit.step import Readings
 from backlit.supervised import Samples
 from backlit.train import faults
 from backlit.train.course import Course
@@ -21,7 +22,7 @@ from backlit.train.progress import Reporter, Task
 from backlit.train.recipe import Train
 from backlit.train.results import draw_curves, judge, write_scores
 from backlit.train.stopping import Interrupted, StopRequest
-from backlit.train.trainable import Evaluates, Generates, Trainable
+from backlit.train.trainable import Evaluates, Generates, Probed, Trainable
 
 _LOOK_EVERY = 50  # steps between looks at the whole state for a NaN: the most a search repeats
 _LABELS = {"loss_d": "loss D", "loss_g": "loss G", "d_real": "D(x)", "d_fake": "D(G(z))"}
@@ -169,13 +170,13 @@ class Sitting:
             )
 
     def _train(self, stop: StopRequest) -> None:
-        settings, game = self._settings, self._game
+        settings = self._settings
         first, start_s = self.step, time.monotonic()
         with self._report.task("training") as task:
             while self.step < settings.steps and stop.signum is None and not self._course.stopped:
                 index = self.step
                 self._course.before(index)
-                found = game.step(self._batch(index), index)
+                found, readings = self._step(index, task)
                 # One transfer for all metrics: on a GPU each would wait for the device.
                 values = torch.stack([value.detach().double() for value in found.values()])
                 metrics = dict(zip(found, values.tolist(), strict=True))
@@ -190,6 +191,8 @@ class Sitting:
                     )
                 validated = self._course.validate(self.step)
                 self._folder.log.record(self.step, metrics | validated)
+                if readings is not None:
+                    self._folder.log.record_probes(self.step, readings.rows())
                 faults.reach("step")
                 if settings.sample_every and self.step % settings.sample_every == 0:
                     self._draw(self._folder.samples / f"step-{self.step:08}.png")
@@ -202,6 +205,17 @@ class Sitting:
                 rate = (self.step - first) * settings.batch / (time.monotonic() - start_s)
                 self._show(task, metrics, rate)
         self._step_s = (time.monotonic() - start_s) / max(self.step - first, 1)
+
+    def _step(self, index: int, task: Task) -> tuple[dict[str, Tensor], Readings | None]:
+        """Run iteration `index`; each `probe_every`-th with its probes."""
+        game, every = self._game, self._settings.probe_every
+        if not every or (index + 1) % every or not isinstance(game, Probed):
+            return game.step(self._batch(index), index), None
+
+        def say(what: str) -> None:
+            task.update(index, self._settings.steps, what)
+
+        return game.probe(self._batch(index), index, say)
 
     def _show(self, task: Task, metrics: dict[str, float], rate: float) -> None:
         labels = _LABELS | _FIT_LABELS
