@@ -26,7 +26,10 @@ from backlit.graph.origin import Origin, origin_of
 
 Parts = Mapping[str, Mapping[str, tuple[int, int]]]
 PHASE = "probes"
-BOUND: dict[Any, tuple[float, float]] = {aten.tanh.default: (-1.0, 1.0), aten.sigmoid.default: (0.0, 1.0)}
+BOUND: dict[Any, tuple[float, float]] = {
+    aten.tanh.default: (-1.0, 1.0),
+    aten.sigmoid.default: (0.0, 1.0),
+}
 """Gates that saturate, and between which bounds."""
 SATURATED = 0.01
 """A value this near to a bound, as a share of the way between both, counts as saturated."""
