@@ -110,8 +110,11 @@ class Game:
         self.precision = self._precision(precision)
         self.state = self._initial_state()
         self.rates = {
-            "lr_d": torch.tensor(self.rules.optimiser_d.lr, dtype=torch.float64),
-            "lr_g": torch.tensor(self.rules.optimiser_g.lr, dtype=torch.float64),
+            name: torch.tensor(optimiser.lr, dtype=torch.float64, device=self._like.device)
+            for name, optimiser in (
+                ("lr_d", self.rules.optimiser_d),
+                ("lr_g", self.rules.optimiser_g),
+            )
         }
         self.steps: dict[tuple[bool, bool], Step] = {}
         self._shape: tuple[Any, ...] | None = None
@@ -190,6 +193,7 @@ class Game:
             split into d_steps parts or that the discriminator does not take.
         """
         say = progress or (lambda text: None)
+        batch = self._here(batch)
         variants = self._variants()
         key = (batch.shape, batch.dtype, batch.stride())
         if self._shape != key:
@@ -207,6 +211,10 @@ class Game:
                 say(f"compiling {len(self.steps[variant].gates):,} gates ({_name(variant)})")
             used = self.steps[variant].prepare(mode, {"real": batch}, self.precision, say)
         return used
+
+    def _here(self, batch: Tensor) -> Tensor:
+        """The batch on the networks' device; the host does not wait for a pinned one."""
+        return batch.to(self._like.device, non_blocking=True)
 
     def _build_players(self, batch: Tensor) -> None:
         k = self.rules.d_steps
@@ -279,6 +287,7 @@ class Game:
             batch: one iteration's pictures, as `step` takes them.
             index: the iteration whose noise (and penalty) is taken.
         """
+        batch = self._here(batch)
         if self._shape != (batch.shape, batch.dtype, batch.stride()):
             self.prepare(batch)
         iteration = self._iteration(batch, (True, self._variant(index)[1]))
@@ -298,6 +307,7 @@ class Game:
         Returns: 0-d metrics: ``loss_d``, ``loss_g`` (none in a warm-up iteration), ``d_real``
             (mean of sigmoid D(x)), ``d_fake`` (of D(G(z))), ``penalty``.
         """
+        batch = self._here(batch)
         if self._shape != (batch.shape, batch.dtype, batch.stride()):
             batch = self._as_prepared(batch)
         return self.steps[self._variant(index)].run({"real": batch}, self.seed, index)
@@ -313,6 +323,7 @@ class Game:
         Returns: the metrics, and what the probes read: of every layer's output in every phase
             and of every parameter, see `backlit.step.Probe`.
         """
+        batch = self._here(batch)
         if self._shape != (batch.shape, batch.dtype, batch.stride()):
             batch = self._as_prepared(batch)
         step = self.steps[self._variant(index)]
@@ -330,7 +341,7 @@ class Game:
         for variant, step in self.steps.items():
             if step.mode == "compiled":
                 say(f"compiling {len(batches)} steps in one call ({_name(variant)})")
-                step.prepare_several([{"real": batch} for batch in batches], progress)
+                step.prepare_several([{"real": b} for b in self._here(batches)], progress)
 
     def run(self, batches: Tensor, index: int) -> list[Tensors]:
         """Runs K iterations from `index` on, in one call where `prepare_several` compiled so.
@@ -339,7 +350,7 @@ class Game:
             batches: (K, ...), one batch for each iteration.
         Returns: each iteration's metrics, as `step` gives them.
         """
-        parts = list(batches.unbind(0))
+        parts = list(self._here(batches).unbind(0))
         variants = {self._variant(index + i) for i in range(len(parts))}
         same = self._shape == (parts[0].shape, parts[0].dtype, parts[0].stride())
         if len(variants) > 1 or not same:
@@ -367,7 +378,10 @@ class Game:
         """Replays iteration `index` from a state and names the first gate with NaN or ∞."""
         self.load(state_before)
         step = self.steps[self._variant(index)]
-        return step.first_nonfinite({"real": batch}, self.seed, index) or "no gate (on replay)"
+        return (
+            step.first_nonfinite({"real": self._here(batch)}, self.seed, index)
+            or "no gate (on replay)"
+        )
 
     def load(self, state: Tensors) -> None:
         """Copies a saved state into the live tensors.

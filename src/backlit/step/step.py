@@ -26,6 +26,7 @@ from backlit.graph.show import Shown, Times
 from backlit.graph.show.timing import time_forward
 from backlit.graph.trace import trace
 from backlit.lower import compile_graph, compiler_available, prepare_graph
+from backlit.step.cuda_graph import recorded
 from backlit.step.probes import Parts, Probe, Readings, add_probes
 from backlit.step.unroll import unroll
 
@@ -120,6 +121,7 @@ class Step(Shown):
 
         return tuple(Input(name, kind(name), self.noise.get(name)) for name in self.names)
 
+    @torch.no_grad()
     def prepare(
         self,
         mode: str,
@@ -129,7 +131,8 @@ class Step(Shown):
     ) -> str:
         """Chooses how `run` runs; returns the mode really used.
 
-        ``"compiled"`` falls back to ``"plain"`` where no C++ compiler is found.
+        ``"compiled"`` falls back to ``"plain"`` where no C++ compiler is found. Where the state
+        lies on a GPU, a plain or compiled step becomes one CUDA graph.
 
         Args:
             precision: ``"bfloat16"`` lowers plain and compiled steps, see
@@ -147,6 +150,8 @@ class Step(Shown):
                 self._ready = prepare_graph(self._compilable, inputs, precision)
                 compiled = mode == "compiled"
                 self._call = compile_graph(self._ready, inputs, say) if compiled else self._ready
+            if mode != "watched":
+                self._call = self._recorded(self._call, self._inputs(batch, 0, 0), say)
         self.mode, self.precision = mode, precision
         return mode
 
@@ -165,6 +170,8 @@ class Step(Shown):
                 if say is not None:
                     say(f"compiling the step with probes, {len(probes)} of them")
                 call = compile_graph(gm, inputs, say)
+        if self.mode != "watched":
+            call = self._recorded(call, self._inputs(batch, 0, 0), say)
         self._probed = call, probes
 
     @torch.no_grad()
@@ -193,7 +200,8 @@ class Step(Shown):
         if self.mode == "compiled" and k not in self._calls:
             kept = [wire.name for wire in self._shared()]
             several = unroll(self._ready, k, kept)
-            self._calls[k] = compile_graph(several, self._inputs_of(batches, 0, 0), say)
+            inputs = self._inputs_of(batches, 0, 0)
+            self._calls[k] = self._recorded(compile_graph(several, inputs, say), inputs, say)
 
     def _shared(self) -> list[Any]:
         wires = zip(self.names, backprop.placeholders(self._ready), strict=True)
@@ -219,6 +227,11 @@ class Step(Shown):
             dict(zip(self.metrics, found[i * n : (i + 1) * n], strict=True))
             for i in range(len(batches))
         ]
+
+    def _recorded(
+        self, call: Callable[..., Any], inputs: list[Tensor], say: Callable[[str], None] | None
+    ) -> Callable[..., Any]:
+        return recorded(call, inputs, [*self.state.values(), *self._rates.values()], say)
 
     def _on_cpu(self) -> bool:
         return all(t.device.type == "cpu" for t in self.state.values())

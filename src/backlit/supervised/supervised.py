@@ -79,7 +79,8 @@ class Supervised:
         if prunable:
             weights = [n for n in self.trainable if self.state[n].dim() > 1]
             self.state |= {f"mask/{n}": torch.ones_like(self.state[n].detach()) for n in weights}
-        self.rates = {"lr": torch.tensor(self.rules.optimiser.lr, dtype=torch.float64)}
+        lr = self.rules.optimiser.lr
+        self.rates = {"lr": torch.tensor(lr, dtype=torch.float64, device=self._device)}
         self.steps: dict[Any, Step] = {}
         self._updates: dict[Any, Update] = {}
 
@@ -109,7 +110,7 @@ class Supervised:
         Steps of other shapes prepared before stay ready.
         """
         say = progress or (lambda text: None)
-        tensors = as_batch(batch)
+        tensors = self._here(batch)
         key = _key(tensors)
         if key not in self.steps:
             say("capturing the network")
@@ -121,9 +122,18 @@ class Supervised:
             say(f"compiling {len(self.steps[key].gates):,} gates")
         return self.steps[key].prepare(mode, tensors)
 
+    @property
+    def _device(self) -> torch.device:
+        return next((t.device for t in self.state.values()), torch.device("cpu"))
+
+    def _here(self, batch: Batch) -> Tensors:
+        """The batch as a table on the network's device; the host does not wait for a pinned one."""
+        tensors = as_batch(batch)
+        return {name: t.to(self._device, non_blocking=True) for name, t in tensors.items()}
+
     def _prepared(self, batch: Batch) -> tuple[Any, Tensors]:
         """The key of the step for this batch, and the batch in that step's memory layout."""
-        tensors = as_batch(batch)
+        tensors = self._here(batch)
         if not self.steps:
             self.prepare(tensors)
         key = _key(tensors)
@@ -242,10 +252,10 @@ class Supervised:
             parts = []
             for start in range(0, len(x), batch):
                 piece = slice(start, start + batch)
-                part = x[piece]
+                part = x[piece].to(self._device)
                 if part.dtype == torch.uint8:
                     part = part.to(like.dtype) / 127.5 - 1
-                others = {name: t[piece] for name, t in inputs.items()}
+                others = {name: t[piece].to(self._device) for name, t in inputs.items()}
                 parts.append(self.network(part, **others))
             return torch.cat(parts)
         finally:
@@ -268,6 +278,7 @@ class Supervised:
             raise BacklitError(f"expected as many x as y and at least 1, got {len(x)}, {len(y)}")
         scores = self.predict(x, batch, **inputs)
         state = {name: t.detach() for name, t in self.state.items()}
+        y = y.to(scores.device)
         objective = self.rules.objective
         found = {"loss": float(objective(state, scores, y))}
         if objective.classifier:
@@ -283,7 +294,7 @@ class Supervised:
             classes: their names; default their numbers.
         """
         found = self.predicted(self.predict(x, batch, **inputs))
-        y = y.reshape(found.shape)
+        y = y.to(found.device).reshape(found.shape)
         counted = self.rules.objective.counted(y)
         return classifier_scores(y[counted], found[counted], classes)
 
