@@ -259,7 +259,9 @@ def test_probe_cost(monkeypatch):
     quick(monkeypatch)
     slow = probes.backlit_step
     monkeypatch.setattr(
-        probes, "backlit_step", lambda row, mode: slow(row, mode.replace("compiled", "plain"))
+        probes,
+        "backlit_step",
+        lambda row, mode, **how: slow(row, mode.replace("compiled", "plain"), **how),
     )
     cost = probe_cost("tests.bench.tiny:GAME", Plan(pairs=2))
     assert cost["watched"]["ratio"] > 0 and cost["metrics_every_50"]["pairs"] == 2

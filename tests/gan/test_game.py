@@ -143,12 +143,28 @@ def test_the_first_gate_with_a_nan_is_named():
     assert "D on real" in said
 
 
+def test_one_stage_makes_and_scores_the_fakes_once():
+    forward = []
+    for at_once in (False, True):
+        mine = game(one_stage=at_once)
+        mine.prepare(points())
+        gates = mine.steps[True, False].gates
+        products = [g for g in gates if "addmm" in g.operation and g.origin.role == "forward"]
+        forward.append(len(products))
+        assert at_once == ("G/z" not in mine.steps[True, False].noise)
+        assert len(mine.operating_point(points())) == 2
+    layers = len([m for m in mine.generator.modules() if hasattr(m, "weight")])
+    layers_d = len([m for m in mine.discriminator.modules() if hasattr(m, "weight")])
+    assert forward == [2 * layers + 3 * layers_d, layers + 2 * layers_d]
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [
         (dict(loss="hing"), "did you mean|nearest|hinge"),
         (dict(latent_distribution="cauchy"), "expected normal or uniform, got 'cauchy'"),
         (dict(d_steps=0), "expected d_steps >= 1"),
+        (dict(one_stage=True, d_steps=2), "one_stage: expected d_steps = 1.*got 2"),
         (dict(ema=1.5), r"expected a decay in \[0, 1\) or None, got 1.5"),
         (dict(latent="wide"), "latent: expected the length"),
     ],

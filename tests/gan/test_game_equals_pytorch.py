@@ -83,6 +83,17 @@ def slope(discriminator, x, scores=None):
     return grad.flatten(1)
 
 
+@torch.no_grad()
+def averaged(average, generator):
+    for mean, now in zip(average.parameters(), generator.parameters(), strict=True):
+        mean.mul_(0.99).add_(now, alpha=0.01)
+    for mean, now in zip(average.buffers(), generator.buffers(), strict=True):
+        if mean.is_floating_point():
+            mean.mul_(0.99).add_(now, alpha=0.01)
+        else:
+            mean.copy_(now)
+
+
 def plain_loop(
     generator, discriminator, loss, optimiser, noise, penalty=None, d_steps=1, warmup=0, clip=None
 ):
@@ -121,18 +132,34 @@ def plain_loop(
         if clip is not None:
             nn.utils.clip_grad_norm_(generator.parameters(), clip)
         opt_g.step()
-        with torch.no_grad():
-            for mean, now in zip(average.parameters(), generator.parameters(), strict=True):
-                mean.mul_(0.99).add_(now, alpha=0.01)
-            for mean, now in zip(average.buffers(), generator.buffers(), strict=True):
-                if mean.is_floating_point():
-                    mean.mul_(0.99).add_(now, alpha=0.01)
-                else:
-                    mean.copy_(now)
+        averaged(average, generator)
     return average, opt_d, opt_g
 
 
-def compare(mode, loss, optimiser, penalty=None, d_steps=1, warmup=0, clip=None):
+def plain_loop_at_once(generator, discriminator, loss, optimiser, noise, penalty, *others):
+    """Both players' gradients at one state from one pass, then both updates (one stage)."""
+    opt_d = OPTIMISERS[optimiser](discriminator.parameters())
+    opt_g = OPTIMISERS[optimiser](generator.parameters())
+    average = copy.deepcopy(generator)
+    for step, real in enumerate(pictures()):
+        real = (real.double() / 127.5 - 1).requires_grad_(penalty == "r1")
+        fake = generator(noise(step)["D0/z"])
+        real_scores, fake_scores = discriminator(real), discriminator(fake)
+        value_d, value_g = D_LOSS[loss](real_scores, fake_scores), G_LOSS[loss](fake_scores)
+        if penalty == "r1":
+            value_d = value_d + slope(discriminator, real, real_scores).square().sum(1).mean()
+        grads_g = torch.autograd.grad(value_g, list(generator.parameters()), retain_graph=True)
+        grads_d = torch.autograd.grad(value_d, list(discriminator.parameters()))
+        for network, grads in ((discriminator, grads_d), (generator, grads_g)):
+            for parameter, grad in zip(network.parameters(), grads, strict=True):
+                parameter.grad = grad
+        opt_d.step()
+        opt_g.step()
+        averaged(average, generator)
+    return average, opt_d, opt_g
+
+
+def compare(mode, loss, optimiser, penalty=None, d_steps=1, warmup=0, clip=None, at_once=False):
     generator, discriminator = networks()
     theirs_g, theirs_d = networks()
     game = Game(
@@ -147,6 +174,7 @@ def compare(mode, loss, optimiser, penalty=None, d_steps=1, warmup=0, clip=None)
         warmup_d_steps=warmup,
         ema=0.99,
         clip_norm=clip,
+        one_stage=at_once,
         seed=3,
     )
     batches = pictures(batch=BATCH * d_steps)
@@ -154,7 +182,7 @@ def compare(mode, loss, optimiser, penalty=None, d_steps=1, warmup=0, clip=None)
     for index, batch in enumerate(batches):
         game.step(batch, index)
     whole = game.steps[(True, penalty is not None)]
-    average, opt_d, opt_g = plain_loop(
+    average, opt_d, opt_g = (plain_loop_at_once if at_once else plain_loop)(
         theirs_g,
         theirs_d,
         loss,
@@ -200,6 +228,14 @@ def test_clipping_by_norm_equals_pytorch():
     game = compare("plain", "wasserstein", "SGD", "r1", clip=0.05)
     last = game.step(pictures()[0], STEPS)
     assert last["grad_norm_d"] > 0.05  # or nothing was clipped
+
+
+@pytest.mark.parametrize(
+    ("loss", "optimiser", "penalty"),
+    [("nonsaturating", "Adam", None), ("hinge", "SGD", "r1"), ("least_squares", "RMSprop", None)],
+)
+def test_one_stage_equals_pytorch(loss, optimiser, penalty):
+    compare("plain", loss, optimiser, penalty, at_once=True)
 
 
 def test_watched_equals_plain_to_rounding():

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from backlit.errors import RunError
-from backlit.train import RunLog, read_metric
+from backlit.train import RunLog, read_metric, read_probes
 from backlit.train import log as log_module
 
 
@@ -52,3 +52,20 @@ def test_the_tables_are_there(tmp_path: Path) -> None:
 def test_reading_what_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(RunError, match=r"could not read .*run.db: unable to open.*; expected a"):
         read_metric(tmp_path / "run.db", "loss")
+
+
+def test_probes_are_read_back_as_a_table(tmp_path: Path) -> None:
+    path = tmp_path / "run.db"
+    log = RunLog(path)
+    with pytest.raises(RunError, match=r"no readings of probes; expected one of: none; see train"):
+        read_probes(path)
+    for step in (50, 100):
+        log.record_probes(step, [("net.0", "mean", step / 100), ("net.0", "std", 1.0)])
+    log.commit()
+    assert read_probes(path, 50) == [(50, "net.0", "mean", 0.5), (50, "net.0", "std", 1.0)]
+    assert len(read_probes(path)) == 4
+    with pytest.raises(RunError, match=r"probes at step 7; expected one of: 50, 100"):
+        read_probes(path, 7)
+    log.forget_after(50)
+    assert {row[0] for row in read_probes(path)} == {50}
+    log.close()

@@ -1,7 +1,8 @@
-"""What watching costs: reading the metrics, and keeping every wire of every step."""
+"""What watching costs: reading the metrics, the probes, and keeping every wire of every step."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from backlit.bench.interleaved import Plan, ratio, timed
@@ -12,21 +13,30 @@ from backlit.bench.ways import backlit_step, with_threads
 EVERY = 50
 
 
-def probe_cost(name: str, plan: Plan) -> dict[str, Any]:
+WATCHED = ("metrics_every_50", "probes_every_step", "watched")
+
+
+def probe_cost(name: str, plan: Plan, chosen: Sequence[str] = WATCHED) -> dict[str, Any]:
     """Time of a watched step over that of the same step left alone.
 
     Args:
         name: the row's, as `find_row` takes it.
         plan: its `pairs` samples are taken of each.
-    Returns: metrics_every_50 (each 50th step's metrics read as numbers) and watched (every value
-        on every wire kept in every step, gate by gate), each a ratio with its interval.
+        chosen: which ways of watching; all by default.
+    Returns: metrics_every_50 (each 50th step's metrics read as numbers), probes_every_step (all
+        probes computed in every step) and watched (every value on every wire kept in every step,
+        gate by gate), each a ratio with its interval.
     """
     row = find_row(name)
-    ways = {
-        "alone": with_threads(row, lambda: backlit_step(row, "compiled")),
-        "metrics_every_50": with_threads(row, lambda: _read(backlit_step(row, "compiled"))),
-        "watched": with_threads(row, lambda: backlit_step(row, "watched")),
+    makers: dict[str, Callable[[], StepOf]] = {
+        "alone": lambda: backlit_step(row, "compiled"),
+        "metrics_every_50": lambda: _read(backlit_step(row, "compiled")),
+        "probes_every_step": lambda: backlit_step(row, "compiled", probed=True),
+        "watched": lambda: backlit_step(row, "watched"),
     }
+    ways = {name: with_threads(row, makers[name]) for name in ("alone", *chosen)}
+    for step, _ in ways.values():
+        step(0, False)  # what is compiled on the first call
     times = timed(ways, plan)
     return {name: ratio(times[name], times["alone"]) for name in ways if name != "alone"}
 

@@ -39,8 +39,13 @@ class Way:
     full_only: bool = False
 
 
-def backlit_step(row: Row, mode: str) -> StepOf:
-    """A new training step of the row by Backlit, the whole step one graph."""
+def backlit_step(row: Row, mode: str, probed: bool = False, one_stage: bool = False) -> StepOf:
+    """A new training step of the row by Backlit, the whole step one graph.
+
+    Args:
+        probed: with the probes of every layer and parameter, which are computed and not read.
+        one_stage: a game's players updated at once.
+    """
     lr, betas = row.adam
     adam = Optimiser("Adam", lr=lr, betas=betas)
     if isinstance(row, GameRow):
@@ -52,12 +57,14 @@ def backlit_step(row: Row, mode: str) -> StepOf:
             latent=row.latent,
             ema=None,
             warmup_d_steps=0 if row.with_g else 2**31,
+            one_stage=one_stage,
         )
         pictures = row.batches()
         game.prepare(pictures[0], mode)
 
         def play(index: int, exact: bool = False) -> Losses:
-            return _losses(game.step(pictures[index % len(pictures)], index))
+            batch = pictures[index % len(pictures)]
+            return _losses(game.probe(batch, index)[0] if probed else game.step(batch, index))
 
         return play
     trained = Supervised(row.build(), "cross_entropy", optimiser=adam, classifier=False)
@@ -65,7 +72,8 @@ def backlit_step(row: Row, mode: str) -> StepOf:
     trained.prepare(pairs[0], mode)
 
     def train(index: int, exact: bool = False) -> Losses:
-        return _losses(trained.step(pairs[index % len(pairs)], index))
+        pair = pairs[index % len(pairs)]
+        return _losses(trained.probe(pair, index)[0] if probed else trained.step(pair, index))
 
     return train
 

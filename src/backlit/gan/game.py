@@ -49,6 +49,10 @@ class Game:
         ema: decay of G's moving average, from which `sample` draws; None for none.
         clip_norm: largest joint norm of a player's gradients in one update (Pascanu et al.
             2013); longer ones are scaled down. None for no clipping.
+        one_stage: another algorithm: G's pictures are made and scored once for both losses, and
+            both players are updated at the same time instead of D first (Shen et al. 2021,
+            "Training Generative Adversarial Networks in One Stage"). Faster a step; no longer
+            algorithm 1 of Goodfellow et al. 2014. Needs d_steps = 1.
         precision: ``"bfloat16"`` runs what tolerates it in bfloat16 (float32 networks, whose
             parameters stay float32); ``"float32"`` and ``"float64"`` say what the networks are.
             None, the default: the networks' own.
@@ -76,6 +80,7 @@ class Game:
         warmup_d_steps: int = 0,
         ema: float | None = 0.999,
         clip_norm: float | None = None,
+        one_stage: bool = False,
         precision: str | None = None,
         seed: int = 0,
     ):
@@ -92,6 +97,10 @@ class Game:
             raise RecipeError(
                 f"expected d_steps >= 1 and warmup_d_steps >= 0, got {d_steps}, {warmup_d_steps}"
             )
+        if one_stage and d_steps != 1:
+            raise RecipeError(
+                f"one_stage: expected d_steps = 1, since both players move at once, got {d_steps}"
+            )
         if ema is not None and not 0 <= ema < 1:
             raise RecipeError(f"ema: expected a decay in [0, 1) or None, got {ema}")
         if clip_norm is not None and not clip_norm > 0:
@@ -106,6 +115,7 @@ class Game:
             d_steps=d_steps,
             ema=ema,
             clip_norm=clip_norm,
+            one_stage=one_stage,
         )
         self.warmup_d_steps, self.seed = warmup_d_steps, seed
         self.latent_distribution = latent_distribution
@@ -116,8 +126,11 @@ class Game:
         self.chosen: dict[str, Any] = {"precision": precision}
         self.state = self._initial_state()
         self.rates = {
-            "lr_d": torch.tensor(self.rules.optimiser_d.lr, dtype=torch.float64),
-            "lr_g": torch.tensor(self.rules.optimiser_g.lr, dtype=torch.float64),
+            name: torch.tensor(optimiser.lr, dtype=torch.float64, device=self._like.device)
+            for name, optimiser in (
+                ("lr_d", self.rules.optimiser_d),
+                ("lr_g", self.rules.optimiser_g),
+            )
         }
         self.steps: dict[tuple[bool, bool], Step] = {}
         self._shape: tuple[Any, ...] | None = None
@@ -185,6 +198,7 @@ class Game:
             precision that is not that of the networks.
         """
         say = progress or (lambda text: None)
+        batch = self._here(batch)
         variants = self._variants()
         key = (batch.shape, batch.dtype, batch.stride())
         if self._shape != key:
@@ -207,6 +221,10 @@ class Game:
                 say(f"compiling {len(self.steps[variant].gates):,} gates ({_name(variant)})")
             used = self.steps[variant].prepare(mode, {"real": batch}, settled, say)
         return used
+
+    def _here(self, batch: Tensor) -> Tensor:
+        """The batch on the networks' device; the host does not wait for a pinned one."""
+        return batch.to(self._like.device, non_blocking=True)
 
     def _build_players(self, batch: Tensor) -> None:
         k = self.rules.d_steps
@@ -279,6 +297,7 @@ class Game:
             batch: one iteration's pictures, as `step` takes them.
             index: the iteration whose noise (and penalty) is taken.
         """
+        batch = self._here(batch)
         if self._shape != (batch.shape, batch.dtype, batch.stride()):
             self.prepare(batch)
         iteration = self._iteration(batch, (True, self._variant(index)[1]))
@@ -298,6 +317,7 @@ class Game:
         Returns: 0-d metrics: ``loss_d``, ``loss_g`` (none in a warm-up iteration), ``d_real``
             (mean of sigmoid D(x)), ``d_fake`` (of D(G(z))), ``penalty``.
         """
+        batch = self._here(batch)
         if self._shape != (batch.shape, batch.dtype, batch.stride()):
             batch = self._as_prepared(batch)
         return self.steps[self._variant(index)].run({"real": batch}, self.seed, index)
@@ -313,12 +333,10 @@ class Game:
         Returns: the metrics, and what the probes read: of every layer's output in every phase
             and of every parameter, see `backlit.step.Probe`.
         """
+        batch = self._here(batch)
         if self._shape != (batch.shape, batch.dtype, batch.stride()):
             batch = self._as_prepared(batch)
-        variant = self._variant(index)
-        step = self.steps[variant]
-        if progress is not None and step.mode == "compiled":
-            progress(f"compiling the step with probes ({_name(variant)})")
+        step = self.steps[self._variant(index)]
         step.prepare_probes({"real": batch}, progress)
         return step.probe({"real": batch}, self.seed, index)
 
@@ -335,7 +353,7 @@ class Game:
             alone = variant[1] and every > 1  # K of them never follow each other
             if step.mode == "compiled" and not alone:
                 say(f"compiling {len(batches)} steps in one call ({_name(variant)})")
-                step.prepare_several([{"real": batch} for batch in batches], progress)
+                step.prepare_several([{"real": b} for b in map(self._here, batches)], progress)
 
     def run(self, batches: Sequence[Tensor], index: int) -> list[Tensors]:
         """Runs K iterations from `index` on, in one call where `prepare_several` compiled so.
@@ -344,7 +362,7 @@ class Game:
             batches: K batches, one for each iteration.
         Returns: each iteration's metrics, as `step` gives them.
         """
-        parts = list(batches)
+        parts = [self._here(batch) for batch in batches]
         variants = {self._variant(index + i) for i in range(len(parts))}
         keys = {(part.shape, part.dtype, part.stride()) for part in parts}
         if len(variants) > 1 or keys != {self._shape}:
@@ -381,7 +399,10 @@ class Game:
         """Replays iteration `index` from a state and names the first gate with NaN or ∞."""
         self.load(state_before)
         step = self.steps[self._variant(index)]
-        return step.first_nonfinite({"real": batch}, self.seed, index) or "no gate (on replay)"
+        return (
+            step.first_nonfinite({"real": self._here(batch)}, self.seed, index)
+            or "no gate (on replay)"
+        )
 
     def load(self, state: Tensors) -> None:
         """Copies a saved state into the live tensors.
@@ -428,6 +449,7 @@ class Game:
             "warmup_d_steps": self.warmup_d_steps,
             "ema": rules.ema,
             "clip_norm": rules.clip_norm,
+            "one_stage": rules.one_stage,
             "precision": self.precision,
             "latent": list(self.latent),
             "latent_distribution": self.latent_distribution,

@@ -32,10 +32,18 @@ class Rules:
     d_steps: int
     ema: float | None
     clip_norm: float | None = None
+    one_stage: bool = False
 
 
 class Iteration:
     """The iteration for fixed shapes; `with_g` and `with_penalty` choose the variant.
+
+    With `Rules.one_stage` it is another algorithm: G makes pictures once, D scores them once,
+    both losses are taken from these scores, and both players are updated at the same time, each
+    by its gradient at the state before. Source: Shen et al. 2021, "Training Generative
+    Adversarial Networks in One Stage", section 3. Where the paper scales D's gradient sample by
+    sample to have G's, each loss has its own backpropagation through the shared pass here: exact
+    for every loss, and with batch norm.
 
     Args:
         real: example of one D step's real pictures, float (m, ...).
@@ -68,13 +76,17 @@ class Iteration:
                 **generator.noise(f"D{k}/fake"),
                 **self._d_noise(f"D{k}/", real),
             }
-        if with_g:
+        self.at_once = with_g and rules.one_stage
+        if with_g and not self.at_once:
             self.noise |= {"G/z": z, **generator.noise("G/fake"), **discriminator.noise("G/score")}
             if rules.loss.needs_real_in_generator:
                 self.noise |= discriminator.noise("G/real")
         drawn = {name: n.draw(torch.Generator(n.device)) for name, n in self.noise.items()}
         mine = {name: t for name, t in state.items() if name.startswith((self.g.role, self.d.role))}
         inner = self._inner(drawn, "D0/")
+        if self.at_once:
+            self.losses = Function(self._losses, {**mine, **inner, "real": real})
+            return
         self.loss_d = Function(
             self._loss_d, {**_of(mine, self.d), **inner, "real": real, "fake": real}
         )
@@ -125,7 +137,21 @@ class Iteration:
                 loss = loss + metrics["penalty"] * penalty.every
         with stamp(phase="D loss"):
             metrics |= {"d_real": real.sigmoid().mean(), "d_fake": fake.sigmoid().mean()}
-        return {"loss": loss, "metrics": metrics, "state": changed}
+        return {"loss": loss, "metrics": metrics, "state": changed, "scores": (real, fake)}
+
+    def _losses(self, t: Tensors) -> dict[str, Any]:
+        """Both losses on one batch of real and one of generated pictures."""
+        with stamp(phase="G makes fakes"):
+            made = self.g.run(t, self._latent(t["z"]), t, "fake")
+        found = self._loss_d({**t, **made.buffers, "fake": made.output})
+        with stamp(phase="G loss"):
+            loss_g = self.rules.loss.generator(*found["scores"])
+        return {
+            "loss_d": found["loss"],
+            "loss_g": loss_g,
+            "metrics": found["metrics"] | {"loss_g": loss_g},
+            "state": made.buffers | found["state"],
+        }
 
     def _loss_g(self, t: Tensors) -> dict[str, Any]:
         """G's loss on fresh noise, D held fixed."""
@@ -174,6 +200,9 @@ class Iteration:
                 now |= group.views(now)
         with stamp(phase="data", role="forward"):
             reals = self._pictures(batch).chunk(self.rules.d_steps)
+        if self.at_once:
+            self._step_at_once({**self._inner(noise, "D0/"), "real": reals[0]}, now, rates, metrics)
+            reals = ()
         for k, real in enumerate(reals):
             with stamp(phase="G makes fakes"):
                 z = self._latent(noise[f"D{k}/z"])
@@ -186,7 +215,7 @@ class Iteration:
             now.update(result["state"])
             metrics |= result["metrics"]
             self._update("D update", self.trained_d, now, grads, rates["lr_d"], metrics)
-        if self.with_g:
+        if self.with_g and not self.at_once:
             inner = self._inner(noise, "G/")
             result, grads = self.loss_g.value_and_grad(
                 {**now, **inner, "real": reals[-1]}, _names(self.g)
@@ -197,11 +226,27 @@ class Iteration:
             self._average(now)
         return {name: now[name] for name, t in state.items() if now[name] is not t}, metrics
 
+    def _step_at_once(self, given: Tensors, now: Tensors, rates: Tensors, metrics: Tensors) -> None:
+        # (D's last: where both gradients pass D's wires, these remember D's)
+        wanted = {"loss_g": _names(self.g), "loss_d": _names(self.d)}
+        result, grads = self.losses.value_and_grads({**now, **given}, wanted)
+        now.update(result["state"])
+        metrics |= result["metrics"]
+        self._update("D update", self.trained_d, now, grads["loss_d"], rates["lr_d"], metrics)
+        self._update("G update", self.trained_g, now, grads["loss_g"], rates["lr_g"], metrics)
+        self._average(now)
+
     def points(self, state: Tensors, batch: Tensors, noise: Tensors) -> list[Point]:
         """Both players' losses as they stand at a state, before any update, for the check."""
         real = self._pictures(batch).chunk(self.rules.d_steps)[0]
-        made = self.g.run(state, [self._latent(noise["D0/z"])], noise, "D0/fake").output
         inner = self._inner(noise, "D0/")
+        if self.at_once:
+            tensors = {**state, **inner, "real": real}
+            return [
+                self.losses.point("D loss", tensors, _names(self.d), "loss_d"),
+                self.losses.point("G loss", tensors, _names(self.g), "loss_g"),
+            ]
+        made = self.g.run(state, [self._latent(noise["D0/z"])], noise, "D0/fake").output
         tensors = {**state, **inner, "real": real, "fake": made}
         points = [self.loss_d.point("D loss", tensors, _names(self.d))]
         if self.with_g:

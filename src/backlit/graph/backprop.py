@@ -174,17 +174,25 @@ def value_and_grad(
         does not depend on it.
     """
     outputs, values = forward(gm, inputs)
+    return outputs, gradients(gm, values, wanted, output)
+
+
+@torch.no_grad()
+def gradients(
+    gm: GraphModule, values: Values, wanted: Sequence[int], output: int = 0
+) -> list[Tensor | None]:
+    """The gradients of one scalar output, from the value on every wire; see `value_and_grad`."""
     wires = placeholders(gm)
     loss_wire = output_wires(gm)[output]
     if not isinstance(loss_wire, Node):
-        return outputs, [None] * len(wanted)
+        return [None] * len(wanted)
     seed = torch.ones_like(values[loss_wire])
     targets = [wires[i] for i in wanted]
     grads = backward(gm, values, {loss_wire: seed}, targets)
     for wire, grad in grads.items():
         if isinstance(grad, Tensor) and isinstance(values[wire], Tensor):
             remember_gradient(values[wire], grad)
-    return outputs, [grads.get(wire) for wire in targets]
+    return [grads.get(wire) for wire in targets]
 
 
 def placeholders(gm: GraphModule) -> list[Node]:

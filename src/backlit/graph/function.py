@@ -39,12 +39,27 @@ class Function:
             wanted: the names whose gradient is asked for.
         Returns: ``(result, {name: gradient})``; a disconnected name is left out.
         """
-        wanted = list(wanted)
-        places = [self.names.index(name) for name in wanted]
+        result, grads = self.value_and_grads(tensors, {of: wanted})
+        return result, grads[of]
+
+    def value_and_grads(
+        self, tensors: Mapping[str, Tensor], wanted: Mapping[str, Iterable[str]]
+    ) -> tuple[dict[str, Any], dict[str, dict[str, Tensor]]]:
+        """The same for several entries, all from one pass forward.
+
+        Args:
+            wanted: for each entry the names whose gradient is asked for. Where two entries'
+                gradients pass one wire, the wire remembers the later one's.
+        Returns: ``(result, {entry: {name: gradient}})``.
+        """
         flat = [tensors[name] for name in self.names]
-        outputs, grads = backprop.value_and_grad(self.gm, flat, places, self.positions[of])
-        result = tree_unflatten(list(outputs), self.spec)
-        return result, {n: g for n, g in zip(wanted, grads, strict=True) if g is not None}
+        outputs, values = backprop.forward(self.gm, flat)
+        grads: dict[str, dict[str, Tensor]] = {}
+        for of, names in wanted.items():
+            places = {name: self.names.index(name) for name in names}
+            found = backprop.gradients(self.gm, values, list(places.values()), self.positions[of])
+            grads[of] = {n: g for n, g in zip(places, found, strict=True) if g is not None}
+        return tree_unflatten(list(outputs), self.spec), grads
 
     def point(
         self, name: str, tensors: Mapping[str, Tensor], wanted: Iterable[str], of: str = "loss"

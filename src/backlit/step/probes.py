@@ -15,6 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.fx import GraphModule, Node
@@ -25,7 +26,10 @@ from backlit.graph.origin import Origin, origin_of
 
 Parts = Mapping[str, Mapping[str, tuple[int, int]]]
 PHASE = "probes"
-BOUND = {aten.tanh.default: (-1.0, 1.0), aten.sigmoid.default: (0.0, 1.0)}
+BOUND: dict[Any, tuple[float, float]] = {
+    aten.tanh.default: (-1.0, 1.0),
+    aten.sigmoid.default: (0.0, 1.0),
+}
 """Gates that saturate, and between which bounds."""
 SATURATED = 0.01
 """A value this near to a bound, as a share of the way between both, counts as saturated."""
@@ -61,7 +65,7 @@ class Probe:
     A layer has ``mean``, ``std``, ``zeros`` (share of exact zeros, behind ReLU) or ``saturated``
     (share within 1 % of a bound of tanh or sigmoid), and ``grad_norm`` (‖dL/dx‖, where the step
     computes it). A parameter has ``norm`` (‖w‖ before the step), ``grad_norm`` (before any
-    clipping) and ``update_ratio`` (‖w' - w‖ / ‖w‖ over the whole step).
+    clipping) and ``update_ratio`` (‖w' - w‖ / ‖w‖ over the whole step; none where w is 0).
     """
 
     name: str
@@ -70,9 +74,9 @@ class Probe:
     size: int
     sums: tuple[tuple[str, int], ...]
 
-    def read(self, parts: Iterator[float]) -> dict[str, float]:
-        """The statistics, from the parts of this probe's sums; it takes its own and no more."""
-        s = {name: math.fsum(itertools.islice(parts, count)) for name, count in self.sums}
+    def read(self, sums: Sequence[float]) -> dict[str, float]:
+        """The statistics, from this probe's sums."""
+        s = dict(zip((name for name, _ in self.sums), sums, strict=True))
         n = max(self.size, 1)
         found: dict[str, float] = {}
         if "x" in s:
@@ -82,8 +86,8 @@ class Probe:
         found |= {share: s[share] / n for share in ("zeros", "saturated") if share in s}
         if "w²" in s:
             found["norm"] = _root(s["w²"])
-            if "d²" in s:
-                found["update_ratio"] = _root(s["d²"]) / found["norm"] if s["w²"] else math.nan
+            if s["w²"] and "d²" in s:
+                found["update_ratio"] = _root(s["d²"]) / found["norm"]
         if "g²" in s:
             found["grad_norm"] = _root(s["g²"])
         return found
@@ -107,9 +111,13 @@ class Readings:
 
     def rows(self) -> Iterator[tuple[str, str, float]]:
         """(probe, statistic, value), one after the other; one transfer for all of them."""
-        parts = iter(self.sums.tolist())
+        counts = [count for probe in self.probes for _, count in probe.sums]
+        starts = [0, *itertools.accumulate(counts)][:-1]
+        parts = self.sums.double().cpu().numpy()
+        sums = iter(np.add.reduceat(parts, starts).tolist() if counts else [])
         for probe in self.probes:
-            for statistic, value in probe.read(parts).items():
+            own = list(itertools.islice(sums, len(probe.sums)))
+            for statistic, value in probe.read(own).items():
                 yield probe.name, statistic, value
 
     def table(self) -> dict[str, dict[str, float]]:
@@ -172,7 +180,7 @@ class _Builder:
         self.graph, self.before = gm.graph, before
         self.probes: list[Probe] = []
         self._sums: list[Node] = []
-        self._differences: dict[Node, Node] = {}
+        self._squares: dict[tuple[Node, Node | None], Node] = {}
 
     def gate(self, target: Any, *args: Any, **kwargs: Any) -> Node:
         with self.graph.inserting_before(self.before):
@@ -199,22 +207,26 @@ class _Builder:
         self.probes.append(Probe(name, "layer", node.name, x.meta["val"].numel(), counts))
 
     def parameter(
-        self, name: str, wire: Node, start: int, length: int, grad: Node | None, new: Any
+        self, name: str, wire: Node, start: int, length: int, grad: Node | None, new: Node | None
     ) -> None:
-        def part(node: Node) -> Node:
-            if length >= 0:
-                node = self.gate(aten.slice.Tensor, node, 0, start, start + length)
-            return self._wide(node)
+        """A whole wire, or the part of it that begins at `start`."""
 
-        sums = {"w²": self._square(part(wire))}
-        if grad is not None:
-            sums["g²"] = self._square(self._wide(grad))
+        def squares(minus: Node | None) -> Node:
+            # Of the whole vector, once for all its parts.
+            if (wire, minus) not in self._squares:
+                x = wire if minus is None else self.gate(aten.sub.Tensor, minus, wire)
+                self._squares[wire, minus] = self._square(self._wide(x))
+            whole = self._squares[wire, minus]
+            end = start + length
+            return self.gate(aten.slice.Tensor, whole, 0, start, end) if length >= 0 else whole
+
+        terms = {"w²": squares(None)}
         if new is not None:
-            if wire not in self._differences:
-                self._differences[wire] = self.gate(aten.sub.Tensor, new, wire)
-            sums["d²"] = self._square(part(self._differences[wire]))
+            terms["d²"] = squares(new)
+        if grad is not None:
+            terms["g²"] = self._square(self._wide(grad))
         size = wire.meta["val"].numel() if length < 0 else length
-        self.probes.append(Probe(name, "parameter", wire.name, size, self._add(sums)))
+        self.probes.append(Probe(name, "parameter", wire.name, size, self._add(terms)))
 
     def _add(self, terms: Mapping[str, Node]) -> tuple[tuple[str, int], ...]:
         """Sums terms up; returns their names with the number of parts of each sum."""
@@ -260,7 +272,7 @@ def _layers(nodes: Sequence[Node]) -> dict[str, Node]:
         origin = origin_of(node)
         if node.op != "call_function" or origin.role != "forward" or not origin.module:
             continue
-        value = node.meta.get("val")
+        value: Any = node.meta.get("val")
         if not is_floating(value) or not value.dim() or not _leaves(node, origin):
             continue
         while node.target in _VIEWS:

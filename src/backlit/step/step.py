@@ -29,6 +29,7 @@ from backlit.graph.show.timing import time_forward
 from backlit.graph.trace import trace
 from backlit.lower import compile_graph, compiler_available, flops, prepare_graph
 from backlit.lower.direct import direct
+from backlit.step.cuda_graph import recorded
 from backlit.step.probes import Parts, Probe, Readings, add_probes
 from backlit.step.unroll import unroll
 
@@ -128,6 +129,7 @@ class Step(Shown):
 
         return tuple(Input(name, kind(name), self.noise.get(name)) for name in self.names)
 
+    @torch.no_grad()
     def prepare(
         self,
         mode: str,
@@ -137,7 +139,8 @@ class Step(Shown):
     ) -> str:
         """Chooses how `run` runs; returns the mode really used.
 
-        ``"compiled"`` falls back to ``"plain"`` where no C++ compiler is found.
+        ``"compiled"`` falls back to ``"plain"`` where no C++ compiler is found. Where the state
+        lies on a GPU, a plain or compiled step becomes one CUDA graph.
 
         Args:
             precision: ``"bfloat16"`` lowers plain and compiled steps, see
@@ -160,12 +163,14 @@ class Step(Shown):
     ) -> tuple[GraphModule, Callable[..., Any]]:
         """A graph of this step's wires as the mode wants it, and what calls it."""
         if self.mode == "watched":
-            return gm, self.gm
+            return gm, gm
         inputs = self._inputs(batch, 0, 0)
         ready = prepare_graph(gm, inputs, self.precision)
         if self.mode == "compiled":
-            return ready, compile_graph(ready, inputs, say)
-        return ready, direct(ready, range(len(self.state)))
+            call = compile_graph(ready, inputs, say)
+        else:
+            call = direct(ready, range(len(self.state)))
+        return ready, self._recorded(call, inputs, say)
 
     @torch.no_grad()
     def prepare_probes(self, batch: Tensors, say: Callable[[str], None] | None = None) -> None:
@@ -174,6 +179,8 @@ class Step(Shown):
             return
         trained = [wire.name for wire in self.inputs if wire.kind == "parameter"]
         gm, probes = add_probes(self._compilable, self.names, trained, self._parts)
+        if say is not None and self.mode == "compiled":
+            say(f"compiling the step with probes, {len(probes)} of them")
         _, call = self._made(gm, batch, say)
         self._probed = call, probes
 
@@ -203,7 +210,8 @@ class Step(Shown):
         if self.mode == "compiled" and k not in self._calls:
             kept = [wire.name for wire in self._shared()]
             several = unroll(self._ready, k, kept)
-            self._calls[k] = compile_graph(several, self._inputs_of(batches, 0, 0), say)
+            inputs = self._inputs_of(batches, 0, 0)
+            self._calls[k] = self._recorded(compile_graph(several, inputs, say), inputs, say)
 
     def _shared(self) -> list[Any]:
         wires = zip(self.names, backprop.placeholders(self._ready), strict=True)
@@ -229,6 +237,11 @@ class Step(Shown):
             dict(zip(self.metrics, found[i * n : (i + 1) * n], strict=True))
             for i in range(len(batches))
         ]
+
+    def _recorded(
+        self, call: Callable[..., Any], inputs: list[Tensor], say: Callable[[str], None] | None
+    ) -> Callable[..., Any]:
+        return recorded(call, inputs, [*self.state.values(), *self._rates.values()], say)
 
     def _on_cpu(self) -> bool:
         return all(t.device.type == "cpu" for t in self.state.values())

@@ -14,6 +14,7 @@ from backlit.graph import Point
 from backlit.step import (
     Captured,
     Optimiser,
+    Readings,
     Step,
     load_state,
     settle_precision,
@@ -94,7 +95,8 @@ class Supervised:
             augment=augmentations(augment),
         )
         self.state = self._initial_state(prunable, carry)
-        self.rates = {"lr": torch.tensor(self.rules.optimiser.lr, dtype=torch.float64)}
+        lr = self.rules.optimiser.lr
+        self.rates = {"lr": torch.tensor(lr, dtype=torch.float64, device=self._device)}
         self.chosen: dict[str, Any] = {"precision": None}
         self.steps: dict[Any, Step] = {}
         self._updates: dict[Any, Update] = {}
@@ -150,7 +152,7 @@ class Supervised:
         Steps of other shapes prepared before stay ready.
         """
         say = progress or (lambda text: None)
-        tensors = as_batch(batch)
+        tensors = self._here(batch)
         self._check_carry(tensors)
         key = _key(tensors)
         for group in self._trained:
@@ -177,9 +179,18 @@ class Supervised:
                 "backlit.supervised.Lanes makes such batches"
             )
 
+    @property
+    def _device(self) -> torch.device:
+        return next((t.device for t in self.state.values()), torch.device("cpu"))
+
+    def _here(self, batch: Batch) -> Tensors:
+        """The batch as a table on the network's device; the host does not wait for a pinned one."""
+        tensors = as_batch(batch)
+        return {name: t.to(self._device, non_blocking=True) for name, t in tensors.items()}
+
     def _prepared(self, batch: Batch) -> tuple[Any, Tensors]:
         """The key of the step for this batch, and the batch in that step's memory layout."""
-        tensors = as_batch(batch)
+        tensors = self._here(batch)
         if not self.steps:
             self.prepare(tensors)
         key = _key(tensors)
@@ -243,6 +254,20 @@ class Supervised:
         """Of the largest step that is prepared: how many gates, how many operations."""
         # Before any is prepared too: Python 3.11 asks when it checks for a protocol.
         return max((step.work for step in self.steps.values()), default=(0, 0))
+
+    def probe(
+        self, batch: Batch, index: int, progress: Progress | None = None
+    ) -> tuple[Tensors, Readings]:
+        """Runs step `index` as `step` does, and reads the probes in the same pass.
+
+        Args:
+            batch, index: as in `step`.
+            progress: told where the step with probes has to be compiled first.
+        Returns: the metrics, and what the probes read, see `backlit.step.Probe`.
+        """
+        key, tensors = self._prepared(batch)
+        self.steps[key].prepare_probes(tensors, progress)
+        return self.steps[key].probe(tensors, self.seed, index)
 
     def first_nonfinite(self, batch: Batch, index: int, state_before: Tensors) -> str:
         """Replays step `index` from a state and names the first gate with NaN or ∞."""
@@ -319,10 +344,10 @@ class Supervised:
             parts = []
             for start in range(0, len(x), batch):
                 piece = slice(start, start + batch)
-                part = x[piece]
+                part = x[piece].to(self._device)
                 if part.dtype == torch.uint8:
                     part = part.to(like.dtype) / 127.5 - 1
-                others = {name: t[piece] for name, t in inputs.items()}
+                others = {name: t[piece].to(self._device) for name, t in inputs.items()}
                 scores = self.network(part, **others, **self._fresh(len(part)))
                 parts.append(scores[0] if isinstance(scores, tuple) else scores)
             return torch.cat(parts)
@@ -354,6 +379,7 @@ class Supervised:
             raise BacklitError(f"expected as many x as y and at least 1, got {len(x)}, {len(y)}")
         scores = self.predict(x, batch, **inputs)
         state = {name: t.detach() for name, t in self.state.items()}
+        y = y.to(scores.device)
         objective = self.rules.objective
         found = {"loss": float(objective(state, scores, y))}
         if objective.classifier:
@@ -369,7 +395,7 @@ class Supervised:
             classes: their names; default their numbers.
         """
         found = self.predicted(self.predict(x, batch, **inputs))
-        y = y.reshape(found.shape)
+        y = y.to(found.device).reshape(found.shape)
         counted = self.rules.objective.counted(y)
         return classifier_scores(y[counted], found[counted], classes)
 

@@ -23,7 +23,7 @@ from backlit.train.fit_recipe import FitRecipe
 from backlit.train.folder import RunFolder
 from backlit.train.follow import follow
 from backlit.train.load import bundled, load_recipe
-from backlit.train.log import RunLog, read_metric
+from backlit.train.log import RunLog, read_metric, read_probes
 from backlit.train.loop import Run, train
 from backlit.train.open_run import open_run, open_step, run_recipe
 from backlit.train.overfitting import Overfitting, overfitting
@@ -71,6 +71,7 @@ __all__ = [
     "open_step",
     "overfitting",
     "read_metric",
+    "read_probes",
     "reporter",
     "run_recipe",
     "train",

@@ -60,6 +60,7 @@ def build_game(recipe: Recipe) -> Generates:
         warmup_d_steps=game.warmup_d_steps,
         ema=game.ema or None,
         clip_norm=game.clip_norm or None,
+        one_stage=game.one_stage,
         optimiser_d=_optimiser(optimiser.d),
         optimiser_g=_optimiser(optimiser.g),
         seed=recipe.train.seed,

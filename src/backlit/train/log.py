@@ -2,8 +2,9 @@
 
 import sqlite3
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 from backlit.errors import RunError
 from backlit.train import faults
@@ -28,6 +29,7 @@ class RunLog:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._waiting: list[tuple[int, str, float]] = []
+        self._read: list[tuple[int, str, str, float]] = []
         self._committed_s = time.monotonic()
         try:
             self._db = sqlite3.connect(path, isolation_level=None)
@@ -42,6 +44,10 @@ class RunLog:
         if time.monotonic() - self._committed_s > _COMMIT_EVERY_S:
             self.commit()
 
+    def record_probes(self, step: int, rows: Iterable[tuple[str, str, float]]) -> None:
+        """Note what a step's probes read, (probe, statistic, value); they wait as metrics do."""
+        self._read.extend((step, *row) for row in rows)
+
     def event(self, step: int, kind: str, text: str) -> None:
         """Note something that happened (start, resume, checkpoint, damage, stop), at once."""
         self.commit((time.time(), step, kind, text))
@@ -52,12 +58,14 @@ class RunLog:
         try:
             self._db.execute("BEGIN IMMEDIATE")
             self._db.executemany("INSERT INTO metrics VALUES (?, ?, ?)", self._waiting)
+            self._db.executemany("INSERT INTO probes VALUES (?, ?, ?, ?)", self._read)
             if event is not None:
                 self._db.execute("INSERT INTO events VALUES (?, ?, ?, ?)", event)
             self._db.execute("COMMIT")
         except sqlite3.Error as error:
             raise self._failed("write", error) from error
         self._waiting.clear()
+        self._read.clear()
         self._committed_s = time.monotonic()
 
     def forget_after(self, step: int) -> None:
@@ -96,16 +104,40 @@ def read_metric(path: Path, name: str) -> tuple[list[int], list[float]]:
     Raises:
         RunError: the file cannot be read, or has no such metric (those it has are listed).
     """
+    query = "SELECT step, value FROM metrics WHERE name = ? ORDER BY step"
+    rows, names = _rows(path, (query, (name,)), ("SELECT DISTINCT name FROM metrics", ()))
+    if not rows:
+        known = ", ".join(row[0] for row in names) or "none yet"
+        raise RunError(f"{path} has no metric {name!r}; it has: {known}")
+    return [row[0] for row in rows], [row[1] for row in rows]
+
+
+def read_probes(path: Path, step: int | None = None) -> list[tuple[int, str, str, float]]:
+    """Return what probes read, (step, probe, statistic, value), also while the run goes on.
+
+    Args:
+        path: a run.db.
+        step: that step's alone; default all.
+
+    Raises:
+        RunError: the file cannot be read, or no probe was read then (the steps are listed).
+    """
+    where, values = ("", ()) if step is None else (" WHERE step = ?", (step,))
+    query = f"SELECT step, gate, name, value FROM probes{where} ORDER BY step, gate, name"
+    rows, steps = _rows(path, (query, values), ("SELECT DISTINCT step FROM probes", ()))
+    if not rows:
+        known = ", ".join(str(row[0]) for row in steps) or "none; see train.probe_every"
+        at = "" if step is None else f" at step {step}"
+        raise RunError(f"{path} has no readings of probes{at}; expected one of: {known}")
+    return rows
+
+
+def _rows(path: Path, *queries: tuple[str, tuple[Any, ...]]) -> list[list[tuple[Any, ...]]]:
     try:
         db = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
         try:
-            query = "SELECT step, value FROM metrics WHERE name = ? ORDER BY step"
-            rows = db.execute(query, (name,)).fetchall()
-            names = [row[0] for row in db.execute("SELECT DISTINCT name FROM metrics")]
+            return [db.execute(*query).fetchall() for query in queries]
         finally:
             db.close()
     except sqlite3.Error as error:
         raise RunError(f"could not read {path}: {error}; expected a run's run.db") from error
-    if not rows:
-        raise RunError(f"{path} has no metric {name!r}; it has: {', '.join(names) or 'none yet'}")
-    return [row[0] for row in rows], [row[1] for row in rows]

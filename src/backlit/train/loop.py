@@ -13,7 +13,7 @@ from backlit.step import schedule as schedule_of
 from backlit.supervised import Lanes, Samples
 from backlit.train.course import Course
 from backlit.train.folder import RunFolder
-from backlit.train.log import read_metric
+from backlit.train.log import read_metric, read_probes
 from backlit.train.pictures import Pictures
 from backlit.train.progress import reporter
 from backlit.train.results import Measure
@@ -43,6 +43,10 @@ class Run:
         """Return a metric's steps and values ("loss_d", "loss_g", "d_real", "d_fake", ...)."""
         return read_metric(self.folder / "run.db", name)
 
+    def probes(self, step: int | None = None) -> list[tuple[int, str, str, float]]:
+        """Return what the probes read, (step, probe, statistic, value), of one step or of all."""
+        return read_probes(self.folder / "run.db", step)
+
 
 def train(
     game: Trainable,
@@ -60,6 +64,7 @@ def train(
     threads: int = 0,
     steps_per_call: int = 0,
     best: str = "",
+    probe_every: int = 50,
     validation: Samples | None = None,
     test: Samples | None = None,
     validate_every: int = 100,
@@ -99,6 +104,8 @@ def train(
             threads and steps_per_call from its own record.
         best: metric whose lowest mean over `save_every` steps marks the best checkpoint, kept
             beside the two last; "" (default) for none, since GAN losses do not rank pictures.
+        probe_every: steps between readings of the probes, 0 for none; default 50. They cost no
+            more than reading each wire once in those steps, and change nothing.
         validation: samples to validate on, in evaluation mode (`Supervised` alone). When training
             ends, the network gets back the parameters of the best validation, exactly.
         test: samples for the final scores alone.

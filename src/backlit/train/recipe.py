@@ -48,6 +48,7 @@ class Game(Section):
         warmup_d_steps: first iterations in which D alone is updated.
         ema: decay of G's moving average per step; 0 for none.
         clip_norm: largest joint norm of a player's gradients; 0 for no clipping.
+        one_stage: both players updated at once from one pass; another algorithm, see `Game`.
     """
 
     loss: NameOrTable = Named(name="nonsaturating")
@@ -56,6 +57,7 @@ class Game(Section):
     warmup_d_steps: NonNegativeInt = 0
     ema: Fraction = 0.999
     clip_norm: NonNegativeFloat = 0.0
+    one_stage: bool = False
 
 
 class Optimisers(Section):

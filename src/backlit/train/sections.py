@@ -157,6 +157,8 @@ class Train(Section):
         steps_per_call: steps compiled into one call; 0 lets the time of a step decide. Saving,
             pictures and Ctrl-C wait for the end of a call; rates do not change inside one.
         best: metric whose lowest mean marks the best checkpoint; "" for none.
+        probe_every: steps between readings of the probes (every layer's and every parameter's
+            statistics, table "probes" of run.db); 0 for none.
     """
 
     steps: PositiveInt = 2000
@@ -170,6 +172,7 @@ class Train(Section):
     threads: NonNegativeInt = 0
     steps_per_call: NonNegativeInt = 0
     best: str = ""
+    probe_every: NonNegativeInt = 50
 
 
 class Fit(Section):

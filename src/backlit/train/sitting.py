@@ -10,6 +10,7 @@ from torch import Tensor
 
 from backlit.data import batch_indices
 from backlit.errors import DivergenceError, RecipeError, RunError
+from backlit.step import Readings
 from backlit.supervised import Lanes, Samples
 from backlit.train import faults
 from backlit.train.checkpoint import Checkpoint
@@ -23,7 +24,7 @@ from backlit.train.progress import Reporter, Task
 from backlit.train.results import Measure, draw_curves, judge, write_scores
 from backlit.train.sections import Train
 from backlit.train.stopping import Interrupted, StopRequest
-from backlit.train.trainable import Evaluates, Generates, Trainable, noun_of
+from backlit.train.trainable import Evaluates, Generates, Probed, Trainable, noun_of
 
 _LOOK_EVERY = 50  # steps between looks at the whole state for a NaN: the most a search repeats
 _LABELS = {"loss_d": "loss D", "loss_g": "loss G", "d_real": "D(x)", "d_fake": "D(G(z))"}
@@ -162,7 +163,8 @@ class Sitting:
         """
         k = self._steps_per_call
         fits = k > 1 and index % k == 0 and index + k <= self._settings.steps
-        return fits and self._course.steady(index, k)
+        probed = any(self._probes(index + i) for i in range(k))
+        return fits and not probed and self._course.steady(index, k)
 
     def _prepare(self, recorded: dict[str, Any]) -> None:
         """Make the choices, the recorded ones first, and say what is not as it was."""
@@ -214,7 +216,7 @@ class Sitting:
         return k if self._course.steady(middle - middle % k, k) else 1  # rates change every step
 
     def _train(self, stop: StopRequest) -> None:
-        settings, game = self._settings, self._game
+        settings = self._settings
         first, start_s = self.step, time.monotonic()
         with self._report.task("training") as task:
             while self.step < settings.steps and not self._course.stopped:
@@ -224,17 +226,13 @@ class Sitting:
                 if self._in_tail(index + 1) and not self._in_tail(index):
                     self._save()  # more steps may be asked for later, and join the tail's
                 self._course.before(index)
-                if self._one_call(index):
-                    batches = [self._batch(index + i) for i in range(self._steps_per_call)]
-                    found = game.run(batches, index)
-                else:
-                    found = [game.step(self._batch(index), index)]
+                found, readings = self._steps(index, task)
                 # One transfer for all metrics: on a GPU each would wait for the device.
                 values = torch.stack([v.detach().double() for one in found for v in one.values()])
                 numbers = iter(values.tolist())
                 for one in found:
                     metrics = {name: next(numbers) for name in one}
-                    validated = self._note(metrics)
+                    validated = self._note(metrics, readings)
                 if settings.sample_every and self._passed(index, settings.sample_every):
                     self._draw(self._folder.samples / f"step-{self.step:08}.png")
                 if validated:
@@ -248,7 +246,26 @@ class Sitting:
                 self._show(task, metrics, rate)
         self._step_s = (time.monotonic() - start_s) / max(self.step - first, 1)
 
-    def _note(self, metrics: dict[str, float]) -> dict[str, float]:
+    def _steps(self, index: int, task: Task) -> tuple[list[dict[str, Tensor]], Readings | None]:
+        """Run the iterations of one call from `index` on; a probed one is a call of its own."""
+        game = self._game
+        if self._one_call(index):
+            batches = [self._batch(index + i) for i in range(self._steps_per_call)]
+            return game.run(batches, index), None
+        if self._probes(index) and isinstance(game, Probed):
+
+            def say(what: str) -> None:
+                task.update(index, self._settings.steps, what)
+
+            metrics, readings = game.probe(self._batch(index), index, say)
+            return [metrics], readings
+        return [game.step(self._batch(index), index)], None
+
+    def _probes(self, index: int) -> bool:
+        every = self._settings.probe_every
+        return every > 0 and (index + 1) % every == 0
+
+    def _note(self, metrics: dict[str, float], readings: Readings | None) -> dict[str, float]:
         """Count and log one finished step; return its validation's metrics, if one was due."""
         bad = nonfinite_metric(metrics)
         if bad:
@@ -261,6 +278,8 @@ class Sitting:
             )
         validated = self._course.validate(self.step)
         self._folder.log.record(self.step, metrics | validated)
+        if readings is not None:
+            self._folder.log.record_probes(self.step, readings.rows())
         faults.reach("step")
         return validated
 

@@ -5,6 +5,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from torch import Tensor
 
+from backlit.step import Readings
 from backlit.supervised import Lanes, Samples, Scores
 
 Progress = Callable[[str], None]
@@ -70,6 +71,17 @@ class Trainable(Protocol):
 
     def first_nonfinite(self, batch: Any, index: int, state_before: dict[str, Tensor]) -> str:
         """Return the first gate of step `index` with a NaN or infinity, "" where there is none."""
+        ...
+
+
+@runtime_checkable
+class Probed(Trainable, Protocol):
+    """A step that can tell of its inside as it runs."""
+
+    def probe(
+        self, batch: Any, index: int, progress: Progress | None = None
+    ) -> tuple[dict[str, Tensor], Readings]:
+        """Run iteration `index` as `step` does; return its metrics and what the probes read."""
         ...
 
 
