@@ -159,3 +159,14 @@ def test_split_is_a_function_of_the_seed():
     assert len(rows) == 60
     with pytest.raises(DataError):
         data.subset([0]).split()
+
+
+def test_prelu_keeps_its_learned_slope_in_plain_mode() -> None:
+    torch.manual_seed(0)
+    net = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.PReLU(4), torch.nn.Linear(4, 2))
+    batch = (torch.randn(5, 3), torch.tensor([0, 1, 0, 1, 1]))
+    learner = Supervised(net)
+    assert learner.prepare(batch, "plain") == "plain"
+    before = net[1].weight.detach().clone()
+    assert torch.isfinite(learner.step(batch, 0)["loss"])
+    assert not torch.equal(net[1].weight, before)

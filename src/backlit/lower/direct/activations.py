@@ -19,7 +19,12 @@ def _leaky_relu(dz: Any, x: Any, slope: Any) -> Any:
 
 
 def _leaky_relu_backward(dz: Any, x: Any, slope: Any) -> Any:
-    """From the result where it is at hand: then nobody needs the input, and memory is freed."""
+    """From the result where it is at hand: then nobody needs the input, and memory is freed.
+
+    None for a slope that is a wire: PReLU's, which is learned.
+    """
+    if not isinstance(slope, int | float):
+        return None
     for user in x.node.users:
         if user.target is aten.leaky_relu.default and user.args[1:] == (slope,) and slope > 0:
             y = type(x)(user, x.tracer)
