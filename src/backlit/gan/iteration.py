@@ -142,7 +142,7 @@ class Iteration:
     def _losses(self, t: Tensors) -> dict[str, Any]:
         """Both losses on one batch of real and one of generated pictures."""
         with stamp(phase="G makes fakes"):
-            made = self.g.run(t, self._latent(t["z"]), t, "fake")
+            made = self.g.run(t, [self._latent(t["z"])], t, "fake")
         found = self._loss_d({**t, **made.buffers, "fake": made.output})
         with stamp(phase="G loss"):
             loss_g = self.rules.loss.generator(*found["scores"])
