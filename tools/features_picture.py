@@ -18,7 +18,7 @@ from backlit.train.tasks.vision import features_of
 
 LOSSES = {
     "softmax": ["loss=feature_softmax"],
-    "softmax + center loss": ["loss=feature_softmax", "loss.center=0.01"],
+    "softmax + center loss": ["loss=feature_softmax", "loss.center=0.05"],
     "SphereFace, m = 2": ["loss=sphereface", "loss.margin=2"],
     "CosFace, m = 0.1": ["loss=cosface", "loss.margin=0.1", "loss.size=16.0"],
     "ArcFace, m = 0.2": [],
