@@ -12,7 +12,7 @@ from backlit.bench.peers import Losses, StepOf, Style, torch_step
 from backlit.bench.rows import GameRow, Row
 from backlit.gan import Game
 from backlit.lower import compiler_available
-from backlit.step import Optimiser
+from backlit.step import AUTO, Optimiser
 from backlit.supervised import Supervised
 
 OURS = "backlit"
@@ -60,7 +60,7 @@ def backlit_step(row: Row, mode: str, probed: bool = False, one_stage: bool = Fa
             one_stage=one_stage,
         )
         pictures = row.batches()
-        game.prepare(pictures[0], mode)
+        game.prepare(pictures[0], mode, precision=AUTO)
 
         def play(index: int, exact: bool = False) -> Losses:
             batch = pictures[index % len(pictures)]
@@ -69,7 +69,7 @@ def backlit_step(row: Row, mode: str, probed: bool = False, one_stage: bool = Fa
         return play
     trained = Supervised(row.build(), "cross_entropy", optimiser=adam, classifier=False)
     pairs = row.batches()
-    trained.prepare(pairs[0], mode)
+    trained.prepare(pairs[0], mode, precision=AUTO)
 
     def train(index: int, exact: bool = False) -> Losses:
         pair = pairs[index % len(pairs)]
@@ -108,7 +108,7 @@ _ALL = (
     ),
     Way(
         "backlit plain",
-        "the same graph called operation by operation, as where there is no C++ compiler",
+        "the same graph run by PyTorch's own operations, as where there is no C++ compiler",
         _ours("plain"),
         _nothing,
     ),
