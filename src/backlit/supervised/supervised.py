@@ -161,7 +161,8 @@ class Supervised:
             say("capturing the network")
             update = Update(self.rules, self.network, tensors, self.state, self._trained)
             say("assembling the step")
-            self.steps[key] = Step(update, self._wires, tensors, update.noise, self.rates)
+            parts = {group.wire: group.parts for group in self._trained}
+            self.steps[key] = Step(update, self._wires, tensors, update.noise, self.rates, parts)
             self._updates[key] = update
         settled = settle_precision(precision, {ROLE: self.network}, [self.steps[key].gm], mode)
         self.chosen = {"precision": settled}

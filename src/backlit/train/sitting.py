@@ -252,7 +252,7 @@ class Sitting:
         if self._one_call(index):
             batches = [self._batch(index + i) for i in range(self._steps_per_call)]
             return game.run(batches, index), None
-        if self._probes(index) and isinstance(game, Probed):
+        if isinstance(game, Probed) and self._probes(index):
 
             def say(what: str) -> None:
                 task.update(index, self._settings.steps, what)
@@ -263,7 +263,8 @@ class Sitting:
 
     def _probes(self, index: int) -> bool:
         every = self._settings.probe_every
-        return every > 0 and (index + 1) % every == 0
+        due = every > 0 and (index + 1) % every == 0
+        return due and isinstance(self._game, Probed)
 
     def _note(self, metrics: dict[str, float], readings: Readings | None) -> dict[str, float]:
         """Count and log one finished step; return its validation's metrics, if one was due."""

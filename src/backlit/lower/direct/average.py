@@ -15,11 +15,11 @@ def _toward(mean: Any, x: Any, weight: Any) -> Any:
 
 
 def _lerp(mean: Any, x: Any, weight: Any) -> Any:
+    if not isinstance(weight, float) or isinstance(mean, (int, float)):
+        return None
     kinds = {wire.node.meta["val"].dtype for wire in (mean, x)}
     shapes = {wire.node.meta["val"].shape for wire in (mean, x)}
-    if isinstance(weight, float) and len(kinds) == len(shapes) == 1:
-        return aten.lerp.Scalar(mean, x, weight)
-    return None
+    return aten.lerp.Scalar(mean, x, weight) if len(kinds) == len(shapes) == 1 else None
 
 
 _RULES = (Rule(_toward, _lerp),)
