@@ -6,8 +6,9 @@ from torch import nn
 
 from backlit.errors import BacklitError, RecipeError
 from backlit.gan import Game
+from backlit.gates.base import aten
 from backlit.graph.trace import trace
-from backlit.lower import compiler_available, prepare_graph
+from backlit.lower import choose_kernels, compiler_available, prepare_graph
 
 
 def game(precision=None, dtype=torch.float32):
@@ -72,3 +73,23 @@ def test_the_given_graph_is_left_as_it_is():
     before = str(gm.graph)
     assert len(prepare_graph(gm, [torch.ones(2)]).graph.nodes) < len(gm.graph.nodes)
     assert str(gm.graph) == before
+
+
+def test_chosen_kernels_are_put_in_and_chosen_once(tmp_path, monkeypatch):
+    monkeypatch.setenv("BACKLIT_CACHE", str(tmp_path))
+    gm = trace(
+        lambda x, w: (
+            aten.convolution.default(x, w, None, [2, 2], [1, 1], [1, 1], False, [0, 0], 1),
+        ),
+        [torch.randn(8, 32, 32, 32), torch.randn(64, 32, 4, 4)],
+        ["x", "w"],
+    )[0]
+    inputs = [torch.randn(8, 32, 32, 32), torch.randn(64, 32, 4, 4)]
+    told: list[str] = []
+    choose_kernels(prepare_graph(gm, inputs), inputs, told.append)
+    choose_kernels(prepare_graph(gm, inputs), inputs, told.append)
+    assert len(told) == 1 and told[0].startswith("measuring kernels: 1 of 1, correlate")
+    gate = told[0].partition(", ")[2]
+    other = prepare_graph(gm, inputs, kernels={gate: "gemm"})
+    assert aten.convolution.default not in {node.target for node in other.graph.nodes}
+    torch.testing.assert_close(other(*inputs)[0], gm(*inputs)[0], rtol=1e-4, atol=1e-3)

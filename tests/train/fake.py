@@ -54,7 +54,12 @@ class FakeGame:
         self._can_compile = can_compile
 
     def prepare(
-        self, batch: Tensor, mode: str, progress: Any = None, precision: str | None = None
+        self,
+        batch: Tensor,
+        mode: str,
+        progress: Any = None,
+        precision: str | None = None,
+        kernels: Any = None,
     ) -> str:
         assert batch.dtype == torch.uint8
         if progress is not None:
@@ -62,7 +67,10 @@ class FakeGame:
             progress("compiling")
         used = "plain" if mode == "compiled" and not self._can_compile else mode
         self.prepared.append(used)
-        self.chosen = {"precision": "float32" if precision == "auto" else precision}
+        self.chosen = {
+            "precision": "float32" if precision == "auto" else precision,
+            "kernels": {"gate": "gemm"} if kernels == "auto" else dict(kernels or {}),
+        }
         return used
 
     def step(self, batch: Tensor, index: int) -> dict[str, Tensor]:

@@ -144,12 +144,14 @@ def test_a_damaged_run_db_is_refused(tmp_path: Path) -> None:
 
 def test_choices_come_from_the_record(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     go(tmp_path / "r", game=FakeGame(can_compile=True), threads=1, precision="bfloat16")
-    assert "compiled mode, bfloat16, 1 thread\n" in capsys.readouterr().out
+    assert "compiled mode, bfloat16, 1 chosen kernel, 1 thread\n" in capsys.readouterr().out
     game = FakeGame(can_compile=True)
-    go(tmp_path / "r", 14, game=game, threads=2, mode="plain", precision="float32")
-    assert game.prepared == ["compiled"] and game.chosen == {"precision": "bfloat16"}
+    go(tmp_path / "r", 14, game=game, threads=2, mode="plain", precision="float32", kernels="aten")
+    assert game.prepared == ["compiled"]
+    assert game.chosen == {"precision": "bfloat16", "kernels": {"gate": "gemm"}}
     output = capsys.readouterr().out
     assert "precision stays bfloat16 as this run began, not float32" in output
+    assert "kernels stays as chosen for 1 gates, as this run began, not aten" in output
     assert "threads stays 1 as this run began, not 2" in output
     assert "mode stays compiled as this run began, not plain" in output
     go(tmp_path / "r", 16, game=FakeGame(can_compile=False))
@@ -174,7 +176,7 @@ def test_threads_are_measured_once(
     go(tmp_path / "r", game=Timed(can_compile=True))
     assert torch.get_num_threads() == 2
     said = capsys.readouterr().out
-    assert f"compiled mode, float32, {chosen} thread" in said
+    assert f", {chosen} thread" in said
     game = Timed(can_compile=True)
     torch.set_num_threads(3 - chosen)
     go(tmp_path / "r", 14, game=game)  # as recorded, nothing is measured

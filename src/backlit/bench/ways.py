@@ -60,7 +60,7 @@ def backlit_step(row: Row, mode: str, probed: bool = False, one_stage: bool = Fa
             one_stage=one_stage,
         )
         pictures = row.batches()
-        game.prepare(pictures[0], mode, precision=AUTO)
+        game.prepare(pictures[0], mode, precision=AUTO, kernels="auto")
 
         def play(index: int, exact: bool = False) -> Losses:
             batch = pictures[index % len(pictures)]
@@ -69,7 +69,7 @@ def backlit_step(row: Row, mode: str, probed: bool = False, one_stage: bool = Fa
         return play
     trained = Supervised(row.build(), "cross_entropy", optimiser=adam, classifier=False)
     pairs = row.batches()
-    trained.prepare(pairs[0], mode, precision=AUTO)
+    trained.prepare(pairs[0], mode, precision=AUTO, kernels="auto")
 
     def train(index: int, exact: bool = False) -> Losses:
         pair = pairs[index % len(pairs)]

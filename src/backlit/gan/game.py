@@ -17,6 +17,7 @@ from backlit.graph import Noise, Point, generator_for
 from backlit.step import (
     AUTO,
     Captured,
+    Kernels,
     Optimiser,
     Readings,
     Step,
@@ -61,7 +62,7 @@ class Game:
     The networks' own parameters are the game's state: they are trained in place.
 
     Attributes:
-        chosen: what the last `prepare` settled: ``"precision"``.
+        chosen: what the last `prepare` settled: ``"precision"`` and ``"kernels"``.
     """
 
     def __init__(
@@ -182,6 +183,7 @@ class Game:
         mode: str = "plain",
         progress: Progress | None = None,
         precision: str | None = None,
+        kernels: Kernels = None,
     ) -> str:
         """Captures both networks and assembles the step for this batch's shape.
 
@@ -191,6 +193,7 @@ class Game:
             progress: told what is being done, a line each.
             precision: one of ``PRECISIONS``, or ``"auto"``, see `backlit.step.settle_precision`;
                 what the game was made with comes before "auto". None, the default: the game's.
+            kernels: as in `backlit.step.Step.prepare`.
         Returns: the mode really used: compiled becomes plain where no C++ compiler is found.
             `chosen` tells the rest.
         Raises: CaptureError, GateError, ParityError; BacklitError for a batch that cannot be
@@ -214,12 +217,13 @@ class Game:
         asked = self.precision if precision in (None, AUTO) and self.precision else precision
         graphs = [step.gm for step in self.steps.values()]
         settled = settle_precision(asked, self._networks, graphs, mode)
-        self.chosen = {"precision": settled}
-        used = mode
+        used, found = mode, dict[str, str]()
         for variant in variants:
             if mode == "compiled":
                 say(f"compiling {len(self.steps[variant].gates):,} gates ({_name(variant)})")
-            used = self.steps[variant].prepare(mode, {"real": batch}, settled, say)
+            used = self.steps[variant].prepare(mode, {"real": batch}, settled, say, kernels)
+            found |= self.steps[variant].kernels
+        self.chosen = {"precision": settled, "kernels": found}
         return used
 
     def _here(self, batch: Tensor) -> Tensor:

@@ -64,6 +64,7 @@ def choose(
     gm: GraphModule,
     inputs: Sequence[Any],
     *,
+    least_flops: int = 0,
     budget_s: float = 0.3,
     file: Path | None = None,
     told: Callable[[str], None] | None = None,
@@ -73,13 +74,14 @@ def choose(
     Args:
         gm: flat graph of static shapes.
         inputs: tensors in the order of its placeholders (only shapes and layouts count).
+        least_flops: operations below which a gate is left as it stands.
         budget_s: seconds spent on one gate, first calls not counted.
         file: where measurements are kept; default `kernel_file()`.
         told: called with a line before each gate is measured.
     Returns: by the gate's name its measurements.
     """
     file = file or kernel_file()
-    gates = costly(gm, inputs)
+    gates = {n: g for n, g in costly(gm, inputs).items() if flops(n) >= least_flops}
     where = {node: machine(_device(call)) for node, (_, call) in gates.items()}
     kept = {place: read_kernels(file, place) for place in set(where.values())}
     kernels: dict[str, Kernel] = {}

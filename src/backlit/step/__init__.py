@@ -19,7 +19,7 @@ from backlit.step.schedule import (
     schedule,
 )
 from backlit.step.state import load_state
-from backlit.step.step import HANDED_ON, MODES, Step
+from backlit.step.step import HANDED_ON, MODES, Kernels, Step
 
 __all__ = [
     "AUTO",
@@ -32,6 +32,7 @@ __all__ = [
     "Constant",
     "Cosine",
     "Exponential",
+    "Kernels",
     "Optimiser",
     "Plateau",
     "Probe",

@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -27,7 +27,13 @@ from backlit.graph.origin import origin_of
 from backlit.graph.show import Shown, Times
 from backlit.graph.show.timing import time_forward
 from backlit.graph.trace import trace
-from backlit.lower import compile_graph, compiler_available, flops, prepare_graph
+from backlit.lower import (
+    choose_kernels,
+    compile_graph,
+    compiler_available,
+    flops,
+    prepare_graph,
+)
 from backlit.lower.direct import direct
 from backlit.step.cuda_graph import recorded
 from backlit.step.probes import Parts, Probe, Readings, add_probes
@@ -35,6 +41,7 @@ from backlit.step.unroll import unroll
 
 Tensors = dict[str, Tensor]
 StepFunction = Callable[[Tensors, Tensors, Tensors, Tensors], tuple[Tensors, Tensors]]
+Kernels = Literal["auto"] | Mapping[str, str] | None
 MODES = ("watched", "plain", "compiled")
 HANDED_ON = "parameters"
 """Phase of the gates that only take the state's tensors out of the vectors they lie in."""
@@ -92,7 +99,8 @@ class Step(Shown):
         self._probed: tuple[Callable[..., Any], tuple[Probe, ...]] | None = None
         self.mode = "plain"
         self.precision: str | None = None
-        self._prepared: tuple[str, str | None] | None = None
+        self.kernels: dict[str, str] = {}
+        self._prepared: tuple[str, str | None, Kernels] | None = None
 
     def _update_in_place(self, gm: GraphModule, changed: list[str]) -> None:
         """Ends a graph in copies into the state's wires instead of returning the new state."""
@@ -136,6 +144,7 @@ class Step(Shown):
         batch: Tensors,
         precision: str | None = None,
         say: Callable[[str], None] | None = None,
+        kernels: Kernels = None,
     ) -> str:
         """Chooses how `run` runs; returns the mode really used.
 
@@ -146,17 +155,32 @@ class Step(Shown):
             precision: ``"bfloat16"`` lowers plain and compiled steps, see
                 `backlit.lower.lower_precision`; watched ones keep the tensors' own.
             say: told, a line each, what is worth knowing on the way.
+            kernels: of a compiled step: ``"auto"`` measures those of its largest gates, once on
+                a machine; a table says which lowering a gate gets, as `kernels` told before;
+                None, the default: PyTorch's own.
         """
         if mode not in MODES:
             raise BacklitError(f"mode: expected one of {', '.join(MODES)}, got '{mode}'")
         if mode == "compiled" and self._on_cpu() and not compiler_available():
             mode = "plain"
-        if (mode, precision) != self._prepared:
+        asked = (mode, precision, kernels)
+        if asked != self._prepared:
             self._calls, self._probed = {}, None
             self.mode, self.precision, self._prepared = mode, precision, None
+            self.kernels = self._chosen_kernels(kernels, batch, say)
             self._ready, self._call = self._made(self._compilable, batch, say)
-            self._prepared = (mode, precision)
+            self._prepared = asked
         return mode
+
+    def _chosen_kernels(
+        self, asked: Kernels, batch: Tensors, say: Callable[[str], None] | None
+    ) -> dict[str, str]:
+        if self.mode != "compiled" or asked is None or not self._on_cpu():
+            return {}
+        if asked != "auto":
+            return dict(asked)
+        inputs = self._inputs(batch, 0, 0)
+        return choose_kernels(prepare_graph(self._compilable, inputs, self.precision), inputs, say)
 
     def _made(
         self, gm: GraphModule, batch: Tensors, say: Callable[[str], None] | None
@@ -165,7 +189,7 @@ class Step(Shown):
         if self.mode == "watched":
             return gm, gm
         inputs = self._inputs(batch, 0, 0)
-        ready = prepare_graph(gm, inputs, self.precision)
+        ready = prepare_graph(gm, inputs, self.precision, self.kernels)
         if self.mode == "compiled":
             call = compile_graph(ready, inputs, say)
         else:

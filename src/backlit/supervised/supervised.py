@@ -13,6 +13,7 @@ from backlit.errors import BacklitError, RecipeError
 from backlit.graph import Point
 from backlit.step import (
     Captured,
+    Kernels,
     Optimiser,
     Readings,
     Step,
@@ -61,7 +62,7 @@ class Supervised:
     The network's own parameters are the state: they are trained in place.
 
     Attributes:
-        chosen: what the last `prepare` settled: ``"precision"``.
+        chosen: what the last `prepare` settled: ``"precision"`` and ``"kernels"``.
     """
 
     def __init__(
@@ -135,6 +136,7 @@ class Supervised:
         mode: str = "plain",
         progress: Progress | None = None,
         precision: str | None = None,
+        kernels: Kernels = None,
     ) -> str:
         """Captures the network and assembles the step for this batch's shapes.
 
@@ -144,6 +146,7 @@ class Supervised:
             progress: told what is being done, a line each.
             precision: one of `backlit.lower.PRECISIONS`, or ``"auto"``, see
                 `backlit.step.settle_precision`. None, the default: the network's own.
+            kernels: as in `backlit.step.Step.prepare`.
         Returns: the mode really used: compiled becomes plain where no C++ compiler is found.
             `chosen` tells the rest.
         Raises: CaptureError, GateError, ParityError; BacklitError for a batch without x and y;
@@ -165,10 +168,11 @@ class Supervised:
             self.steps[key] = Step(update, self._wires, tensors, update.noise, self.rates, parts)
             self._updates[key] = update
         settled = settle_precision(precision, {ROLE: self.network}, [self.steps[key].gm], mode)
-        self.chosen = {"precision": settled}
         if mode == "compiled":
             say(f"compiling {len(self.steps[key].gates):,} gates")
-        return self.steps[key].prepare(mode, tensors, settled, say)
+        used = self.steps[key].prepare(mode, tensors, settled, say, kernels)
+        self.chosen = {"precision": settled, "kernels": self.steps[key].kernels}
+        return used
 
     def _check_carry(self, batch: Tensors) -> None:
         lanes = {t.shape[1] for name, t in self.state.items() if name.startswith(f"{CARRY}/")}

@@ -11,7 +11,13 @@ import torch
 from backlit.train.recipe import Train
 from backlit.train.trainable import Trainable
 
-OPEN: dict[str, Any] = {"mode": "auto", "precision": "auto", "threads": 0, "steps_per_call": 0}
+OPEN: dict[str, Any] = {
+    "mode": "auto",
+    "precision": "auto",
+    "kernels": "auto",
+    "threads": 0,
+    "steps_per_call": 0,
+}
 """The settings that are chosen, and the value that leaves the choice to Backlit."""
 
 _WORTH_THREADS = 50_000_000  # operations; in less, threads wait for each other
@@ -35,8 +41,10 @@ def wanted(settings: Train, recorded: Mapping[str, Any]) -> tuple[dict[str, Any]
     if not recorded:
         return wishes, []
     as_begun = {name: recorded.get(name) for name in OPEN}  # None: the networks' own precision
+    if wishes["kernels"] == "aten" and not as_begun["kernels"]:
+        wishes["kernels"] = as_begun["kernels"]
     refused = [
-        f"{name} stays {as_begun[name]} as this run began, not {wish}: it could change the "
+        f"{name} stays {_shown(as_begun[name])} as this run began, not {wish}: it could change the "
         "result's last bits; a new run takes the new value"
         for name, wish in wishes.items()
         if wish not in (OPEN[name], as_begun[name])
@@ -95,12 +103,17 @@ def choose_steps_per_call(trained: Trainable, batch: Any, spans: Collection[int]
     return best if gain_s(best) > best * gates * _COMPILE_S else 1
 
 
+def _shown(value: Any) -> str:
+    return f"as chosen for {len(value)} gates," if isinstance(value, dict) else str(value)
+
+
 def told(facts: Mapping[str, Any]) -> str:
     """The choices in words, for people: "compiled mode, bfloat16, 2 threads"."""
     threads = facts["threads"]
     parts = [
         f"{facts['mode']} mode",
         facts.get("precision", ""),
+        f"{n} chosen kernel{'s' if n > 1 else ''}" if (n := len(facts.get("kernels", ()))) else "",
         f"{threads} thread{'s' if threads > 1 else ''}",
         f"{k} steps a call" if (k := facts.get("steps_per_call", 1)) > 1 else "",
     ]

@@ -61,6 +61,7 @@ def train(
     pictures: int = 64,
     mode: str = "auto",
     precision: str = "auto",
+    kernels: str = "auto",
     threads: int = 0,
     steps_per_call: int = 0,
     best: str = "",
@@ -97,11 +98,13 @@ def train(
         precision: "auto" (bfloat16 for large float32 networks where the machine has fast
             bfloat16, else the networks' own), "float32", "bfloat16" or "float64". Parameters and
             optimiser state keep the networks' own.
+        kernels: "auto", the default, measures the ways to compute a compiled step's largest gates,
+            once on a machine, and takes the fastest; "aten" leaves them to PyTorch.
         threads: CPU threads; 0, the default, takes one or all of torch's, whichever steps faster.
         steps_per_call: steps compiled into one call, where the rates stay; 0, the default, takes
             several only where steps are so short and so many that it saves time. Checkpoints,
             pictures and Ctrl-C wait for the end of a call. A resumed run takes mode, precision,
-            threads and steps_per_call from its own record.
+            kernels, threads and steps_per_call from its own record.
         best: metric whose lowest mean over `save_every` steps marks the best checkpoint, kept
             beside the two last; "" (default) for none, since GAN losses do not rank pictures.
         probe_every: steps between readings of the probes, 0 for none; default 50. They cost no

@@ -153,6 +153,8 @@ class Train(Section):
         mode: how a step runs; "auto" compiles where a C++ compiler is found.
         precision: of the step; the parameters keep theirs. "auto" is bfloat16 for large float32
             networks where the machine has fast bfloat16, else the networks' own.
+        kernels: "auto" measures the ways to compute a compiled step's largest gates on this machine
+            and takes the fastest; "aten" leaves them to PyTorch.
         threads: CPU threads; 0 takes one or all of torch's, whichever steps faster.
         steps_per_call: steps compiled into one call; 0 lets the time of a step decide. Saving,
             pictures and Ctrl-C wait for the end of a call; rates do not change inside one.
@@ -169,6 +171,7 @@ class Train(Section):
     pictures: PositiveInt = 64
     mode: Literal["auto", "compiled", "plain", "watched"] = "auto"
     precision: Literal["auto", "float32", "bfloat16", "float64"] = "auto"
+    kernels: Literal["auto", "aten"] = "auto"
     threads: NonNegativeInt = 0
     steps_per_call: NonNegativeInt = 0
     best: str = ""
@@ -204,6 +207,7 @@ FREE = frozenset(
         "pictures",
         "mode",
         "precision",
+        "kernels",
         "threads",
         "steps_per_call",
         "best",

@@ -184,7 +184,8 @@ class Sitting:
                 self._game.prepare(batch, "plain", say, precision=precision)
                 say("measuring with one thread and with all")
                 choose_threads(self._game, batch, torch.get_num_threads())
-            used = self._game.prepare(batch, mode, say, precision=precision)
+            kernels = None if wishes["kernels"] == "aten" else wishes["kernels"]
+            used = self._game.prepare(batch, mode, say, precision=precision, kernels=kernels)
             k = wishes["steps_per_call"] or (1 if recorded else self._choose_steps_per_call(used))
             if k > 1:
                 batches = [self._batch(self.step + i) for i in range(k)]

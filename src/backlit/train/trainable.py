@@ -5,7 +5,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from torch import Tensor
 
-from backlit.step import Readings
+from backlit.step import Kernels, Readings
 from backlit.supervised import Lanes, Samples, Scores
 
 Progress = Callable[[str], None]
@@ -18,7 +18,8 @@ class Trainable(Protocol):
     Attributes:
         state: flat name -> tensor; everything that decides the future (parameters, buffers,
             optimiser state, moving averages). `step` may write into the tensors in place.
-        chosen: what the last `prepare` settled beside the mode, JSON-able: "precision".
+        chosen: what the last `prepare` settled beside the mode, JSON-able: "precision",
+            "kernels".
     """
 
     state: dict[str, Tensor]
@@ -35,6 +36,7 @@ class Trainable(Protocol):
         mode: str,
         progress: Progress | None = None,
         precision: str | None = None,
+        kernels: Kernels = None,
     ) -> str:
         """Capture and compile for this batch shape; return the mode really used.
 
@@ -42,6 +44,8 @@ class Trainable(Protocol):
             batch: what the data set gives: (N, C, H, W) uint8, or tensors by name.
             mode: "plain", "compiled" or "watched"; "compiled" may fall back to "plain".
             precision: "float32", "bfloat16", "float64" or "auto"; None for the networks' own.
+            kernels: of a compiled step: "auto", what an earlier `prepare` chose, or None for
+                PyTorch's own.
         """
         ...
 
