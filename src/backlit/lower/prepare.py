@@ -55,10 +55,7 @@ def prepare_graph(
         apply_passes(gm)
     if batch_products(gm):
         apply_passes(gm)
-    if kernels:
-        gm = apply(gm, inputs, kernels)
-        apply_passes(gm)
-    return gm
+    return apply(gm, inputs, kernels) if kernels else gm
 
 
 def choose_kernels(
