@@ -180,7 +180,11 @@ class Step(Shown):
         if asked != "auto":
             return dict(asked)
         inputs = self._inputs(batch, 0, 0)
-        return choose_kernels(prepare_graph(self._compilable, inputs, self.precision), inputs, say)
+        ready = prepare_graph(self._compilable, inputs, self.precision)
+        chosen = choose_kernels(ready, inputs, say)
+        if say is not None:
+            say(f"compiling, with kernels chosen for {len(chosen)} kinds of gate")
+        return chosen
 
     def _made(
         self, gm: GraphModule, batch: Tensors, say: Callable[[str], None] | None
