@@ -31,7 +31,10 @@ WRONG = [
     ("train.steps=ten", r"--set train.steps: expected a whole number, got 'ten'"),
     ("train.batch=2.5", r"--set train.batch: expected a whole number, got 2.5"),
     ("train.seed=-1", r"--set train.seed: expected a number of at least 0, got -1"),
-    ("train.stepz=3", r"stepz: unknown key \(did you mean 'steps'\?\); allowed: batch, best, kernels, mod"),
+    (
+        "train.stepz=3",
+        r"stepz: unknown key \(did you mean 'steps'\?\); allowed: batch, best, kernels, mod",
+    ),
     ("train.mode=fast", r"expected 'auto', 'compiled', 'plain' or 'watched', got 'fast'"),
     ("train=3", r"--set train: expected a table, got 3"),
     ("dta.size=32", r"dta: unknown key \(did you mean 'data'\?\); allowed: about, data, discrim"),
