@@ -12,7 +12,6 @@ from backlit.graph.trace import trace
 from backlit.lower import apply_passes, prepare_graph
 from backlit.lower.direct import (
     add_products,
-    dead_writes,
     direct,
     direct_call,
     fuse,
@@ -23,7 +22,7 @@ from backlit.lower.direct import (
     turn_products,
     write_in_place,
 )
-from backlit.lower.passes import common_subexpressions, dead_gates
+from backlit.lower.passes import common_subexpressions, dead_gates, dead_writes
 from backlit.nets import DCGANDiscriminator, DCGANGenerator
 from backlit.step import Optimiser
 

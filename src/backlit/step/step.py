@@ -35,6 +35,7 @@ from backlit.lower import (
     prepare_graph,
 )
 from backlit.lower.direct import direct
+from backlit.lower.passes import dead_writes
 from backlit.step.cuda_graph import recorded
 from backlit.step.probes import Parts, Probe, Readings, add_probes
 from backlit.step.unroll import unroll
@@ -108,16 +109,13 @@ class Step(Shown):
         output = next(iter(reversed(graph.nodes)))
         wires = dict(zip(self.names, backprop.placeholders(gm), strict=True))
         results = list(output.args[0])
-        # The optimisers' own forms write into their state too; the new state says the same.
-        for node in list(graph.nodes):
-            if node.target is aten.copy_.default and node.args[0].op == "placeholder":
-                graph.erase_node(node)
         with graph.inserting_before(output):
             for name, new in zip(changed, results[: len(changed)], strict=True):
                 if new is not wires[name]:
                     copy = graph.call_function(aten.copy_.default, (wires[name], new))
                     copy.meta["origin"] = origin_of(new)
         output.args = (tuple(results[len(changed) :]),)
+        dead_writes(gm)  # the optimisers' own forms write into their state too
         graph.lint()
         gm.recompile()
 

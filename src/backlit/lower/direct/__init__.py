@@ -18,15 +18,13 @@ from backlit.lower.direct.adam import fuse_adam
 from backlit.lower.direct.average import fuse_averages
 from backlit.lower.direct.batch_norm import fuse_batch_norm
 from backlit.lower.direct.call import direct_call
-from backlit.lower.direct.dead_writes import dead_writes
 from backlit.lower.direct.gradients import join_gradients
 from backlit.lower.direct.in_place import write_in_place
 from backlit.lower.direct.products import add_products, turn_products
-from backlit.lower.passes import apply_passes, common_subexpressions, dead_gates
+from backlit.lower.passes import apply_passes, common_subexpressions, dead_gates, dead_writes
 
 __all__ = [
     "add_products",
-    "dead_writes",
     "direct",
     "direct_call",
     "fuse",

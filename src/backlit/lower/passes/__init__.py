@@ -14,6 +14,7 @@ from backlit.lower.passes.clean_identities import clean_identities
 from backlit.lower.passes.clean_views import clean_views
 from backlit.lower.passes.common_subexpressions import common_subexpressions
 from backlit.lower.passes.dead_gates import dead_gates
+from backlit.lower.passes.dead_writes import dead_writes
 from backlit.lower.passes.fold_constants import fold_constants
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "clean_views",
     "common_subexpressions",
     "dead_gates",
+    "dead_writes",
     "fold_constants",
 ]
 
