@@ -8,7 +8,7 @@ from backlit.errors import BacklitError, RecipeError
 from backlit.gan import Game
 from backlit.gates.base import aten
 from backlit.graph.trace import trace
-from backlit.lower import choose_kernels, compiler_available, prepare_graph
+from backlit.lower import compiler_available, lower_gates, prepare_graph
 
 
 def game(precision=None, dtype=torch.float32):
@@ -86,10 +86,12 @@ def test_chosen_kernels_are_put_in_and_chosen_once(tmp_path, monkeypatch):
     )[0]
     inputs = [torch.randn(8, 32, 32, 32), torch.randn(64, 32, 4, 4)]
     told: list[str] = []
-    choose_kernels(prepare_graph(gm, inputs), inputs, told.append)
-    choose_kernels(prepare_graph(gm, inputs), inputs, told.append)
+    ready = prepare_graph(gm, inputs)
+    lower_gates(ready, inputs, told=told.append)
+    lower_gates(ready, inputs, told=told.append)
     assert len(told) == 1 and told[0].startswith("measuring kernels: 1 of 1, correlate")
     gate = told[0].partition(", ")[2]
-    other = prepare_graph(gm, inputs, kernels={gate: "gemm"})
+    other, chosen = lower_gates(ready, inputs, {gate: "gemm"})
+    assert chosen == {gate: "gemm"}
     assert aten.convolution.default not in {node.target for node in other.graph.nodes}
     torch.testing.assert_close(other(*inputs)[0], gm(*inputs)[0], rtol=1e-4, atol=1e-3)

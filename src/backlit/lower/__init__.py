@@ -17,7 +17,7 @@ from backlit.lower.low_share import low_share
 from backlit.lower.machine import processor
 from backlit.lower.passes import apply_passes
 from backlit.lower.precision import fast_bfloat16, lower_precision
-from backlit.lower.prepare import PRECISIONS, choose_kernels, prepare_graph
+from backlit.lower.prepare import PRECISIONS, prepare_graph
 
 __all__ = [
     "PRECISIONS",
@@ -28,7 +28,6 @@ __all__ = [
     "apply_passes",
     "batch_products",
     "choose",
-    "choose_kernels",
     "compile_graph",
     "compiler_available",
     "fast_bfloat16",

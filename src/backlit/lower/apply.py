@@ -82,6 +82,7 @@ def lower_gates(
     inputs: Sequence[Any],
     chosen: Mapping[str, str] | None = None,
     told: Callable[[str], None] | None = None,
+    least_flops: int = 0,
 ) -> tuple[GraphModule, dict[str, str]]:
     """The graph with the fastest lowering of each costly gate.
 
@@ -90,9 +91,12 @@ def lower_gates(
         inputs: tensors in the order of its placeholders.
         chosen: what an earlier call returned (a run records it): used as it is, nothing is
             measured, so that the same bits come out. None: measure, or use what was measured.
-        told: called with a line of progress.
-    Returns: the new graph, and the lowering of each gate by the gate's name.
+        told: called with a line before each gate is measured.
+        least_flops: operations below which a gate is not measured.
+    Returns: the new graph, and by the gate's name the lowerings other than PyTorch's own.
     """
     if chosen is None:
-        chosen = {name: kernel.chosen for name, kernel in choose(gm, inputs, told=told).items()}
-    return apply(gm, inputs, chosen), dict(chosen)
+        measured = choose(gm, inputs, least_flops=least_flops, told=told)
+        chosen = {gate: kernel.chosen for gate, kernel in measured.items()}
+    others = {gate: name for gate, name in chosen.items() if name != DEFAULT}
+    return (apply(gm, inputs, others) if others else gm), others

@@ -28,10 +28,10 @@ from backlit.graph.show import Shown, Times
 from backlit.graph.show.timing import time_forward
 from backlit.graph.trace import trace
 from backlit.lower import (
-    choose_kernels,
     compile_graph,
     compiler_available,
     flops,
+    lower_gates,
     prepare_graph,
 )
 from backlit.lower.direct import direct
@@ -44,6 +44,8 @@ Tensors = dict[str, Tensor]
 StepFunction = Callable[[Tensors, Tensors, Tensors, Tensors], tuple[Tensors, Tensors]]
 Kernels = Literal["auto"] | Mapping[str, str] | None
 MODES = ("watched", "plain", "compiled")
+WORTH_FLOPS = 100_000_000
+"""Operations of a gate whose kernels are measured: in less, measuring costs more than it gains."""
 HANDED_ON = "parameters"
 """Phase of the gates that only take the state's tensors out of the vectors they lie in."""
 
@@ -165,34 +167,25 @@ class Step(Shown):
         if asked != self._prepared:
             self._calls, self._probed = {}, None
             self.mode, self.precision, self._prepared = mode, precision, None
-            self.kernels = self._chosen_kernels(kernels, batch, say)
-            self._ready, self._call = self._made(self._compilable, batch, say)
+            self.kernels = {}
+            self._ready, self._call = self._made(self._compilable, batch, say, kernels)
             self._prepared = asked
         return mode
 
-    def _chosen_kernels(
-        self, asked: Kernels, batch: Tensors, say: Callable[[str], None] | None
-    ) -> dict[str, str]:
-        if self.mode != "compiled" or asked is None or not self._on_cpu():
-            return {}
-        if asked != "auto":
-            return dict(asked)
-        inputs = self._inputs(batch, 0, 0)
-        ready = prepare_graph(self._compilable, inputs, self.precision)
-        chosen = choose_kernels(ready, inputs, say)
-        if say is not None:
-            say(f"compiling, with kernels chosen for {len(chosen)} kinds of gate")
-        return chosen
-
     def _made(
-        self, gm: GraphModule, batch: Tensors, say: Callable[[str], None] | None
+        self, gm: GraphModule, batch: Tensors, say: Callable[[str], None] | None, kernels: Kernels
     ) -> tuple[GraphModule, Callable[..., Any]]:
-        """A graph of this step's wires as the mode wants it, and what calls it."""
+        """A graph of this step's wires as the mode wants it, and what calls it; sets `kernels`."""
         if self.mode == "watched":
             return gm, gm
         inputs = self._inputs(batch, 0, 0)
-        ready = prepare_graph(gm, inputs, self.precision, self.kernels)
+        ready = prepare_graph(gm, inputs, self.precision)
         if self.mode == "compiled":
+            if kernels is not None and self._on_cpu():
+                chosen = None if kernels == "auto" else kernels
+                ready, self.kernels = lower_gates(ready, inputs, chosen, say, WORTH_FLOPS)
+                if say is not None and kernels == "auto":
+                    say(f"compiling, with kernels chosen for {len(self.kernels)} kinds of gate")
             call = compile_graph(ready, inputs, say)
         else:
             call = direct(ready, range(len(self.state)))
@@ -207,7 +200,7 @@ class Step(Shown):
         gm, probes = add_probes(self._compilable, self.names, trained, self._parts)
         if say is not None and self.mode == "compiled":
             say(f"compiling the step with probes, {len(probes)} of them")
-        _, call = self._made(gm, batch, say)
+        _, call = self._made(gm, batch, say, self.kernels)
         self._probed = call, probes
 
     @torch.no_grad()
