@@ -15,7 +15,6 @@ import argparse
 import copy
 import json
 import time
-from collections.abc import Callable
 from typing import Any
 
 import record
@@ -41,7 +40,7 @@ class Plain:
         kind = getattr(torch.optim, options.pop("name"))
         self.optimiser = kind(network.parameters(), **options)
         self.rate, self.steps = options["lr"], recipe.train.steps
-        self.plan = schedule({"name": recipe.schedule.name, **recipe.schedule.options})
+        self.plan = schedule(recipe.schedule.table)
         known = {"flip"}
         asked = {one.name for one in recipe.augment}
         if asked - known:
@@ -107,7 +106,7 @@ def compare(name: str, seed: int, with_plain: bool) -> dict[str, Any]:
         plain.step(found["x"], found["y"], index)
 
     ways = {"backlit": ours, "plain": theirs} if with_plain else {"backlit": ours}
-    seconds = in_turns(ways, settings.steps)
+    seconds = record.in_turns(ways, settings.steps, TURN, time.perf_counter)
     found = {
         "seed": seed,
         "steps": settings.steps,
@@ -126,18 +125,6 @@ def compare(name: str, seed: int, with_plain: bool) -> dict[str, Any]:
             "plain_over_backlit": record.ratio(seconds["plain"], seconds["backlit"]),
         }
     return found
-
-
-def in_turns(ways: dict[str, Callable[[int], None]], steps: int) -> dict[str, list[float]]:
-    """Seconds of each way's turns; the one that begins alternates."""
-    times: dict[str, list[float]] = {name: [] for name in ways}
-    for turn, first in enumerate(range(0, steps, TURN)):
-        for name in list(ways)[:: 1 if turn % 2 == 0 else -1]:
-            began = time.perf_counter()
-            for index in range(first, min(first + TURN, steps)):
-                ways[name](index)
-            times[name].append(time.perf_counter() - began)
-    return times
 
 
 def keep(name: str, found: dict[str, Any]) -> None:

@@ -74,14 +74,8 @@ def main() -> None:
         learner.prepare(data.at(0, lanes), recipe.train.mode)
         own = functools.partial(backlit_step, learner, data, lanes)
         ways: dict[str, Callable[[int], Any]] = {"backlit": own, "pytorch": loop}
-        for start in range(0, steps, BLOCK):
-            order = list(ways) if start // BLOCK % 2 == 0 else list(ways)[::-1]
-            for name in order:
-                before = time.process_time()
-                for index in range(start, start + BLOCK):
-                    ways[name](index)
-                if start:  # the first block warms up
-                    times[name].append(time.process_time() - before)
+        for name, seconds in record.in_turns(ways, steps, BLOCK, time.process_time).items():
+            times[name] += seconds[1:]  # the first block warms up
         for name, trained in (("backlit", learner.network), ("pytorch", net)):
             bits[name].append(bits_per_character(trained.eval(), task.validation))
         print(f"seed {seed}: " + ", ".join(f"{n} {b[-1]:.4f}" for n, b in bits.items()), flush=True)

@@ -48,6 +48,20 @@ def interleaved(
     return times
 
 
+def in_turns(
+    ways: dict[str, Callable[[int], Any]], steps: int, block: int, clock: Callable[[], float]
+) -> dict[str, list[float]]:
+    """Seconds of each way's blocks of steps, in turns; the one that begins alternates."""
+    times: dict[str, list[float]] = {name: [] for name in ways}
+    for turn, first in enumerate(range(0, steps, block)):
+        for name in list(ways)[:: 1 if turn % 2 == 0 else -1]:
+            before = clock()
+            for index in range(first, min(first + block, steps)):
+                ways[name](index)
+            times[name].append(clock() - before)
+    return times
+
+
 def ratio(mine: Sequence[float], theirs: Sequence[float]) -> dict[str, float]:
     """Ratio of paired times: median, and the smallest and largest of the pairs."""
     pairs = [a / b for a, b in zip(mine, theirs, strict=True)]

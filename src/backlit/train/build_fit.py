@@ -45,8 +45,8 @@ def build_fit(recipe: FitRecipe, task: Task) -> Supervised:
     _check_target(recipe.loss.name, task)
     if recipe.loss.name in _YES_OR_NO:
         decided["classes"] = 1
-    _of("schedule", lambda: schedule(_table(recipe.schedule)))
-    chain = _of("augment", lambda: augmentations([_table(one) for one in recipe.augment]))
+    _of("schedule", lambda: schedule(recipe.schedule.table))
+    chain = _of("augment", lambda: augmentations([one.table for one in recipe.augment]))
     regularise = recipe.regularise
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.train.seed)
@@ -135,10 +135,6 @@ def _check_target(loss: str, task: Task) -> None:
         raise RecipeError(
             f"loss: {loss!r} expected 2 classes, the data has {len(classes)}: take cross_entropy"
         )
-
-
-def _table(chosen: Named) -> dict[str, Any]:
-    return {"name": chosen.name} | chosen.options
 
 
 def _of(key: str, made: Callable[[], T]) -> T:

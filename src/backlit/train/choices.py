@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from backlit.train.recipe import Train
+from backlit.train.sections import Train
 from backlit.train.trainable import Trainable
 
 OPEN: dict[str, Any] = {

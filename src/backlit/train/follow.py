@@ -44,7 +44,7 @@ def follow(
         test=task.test,
         measure=task.measure,
         run=run,
-        schedule={"name": recipe.schedule.name} | recipe.schedule.options,
+        schedule=recipe.schedule.table,
         recipe=recipe.model_dump(),
         again=again,
         progress=progress,

@@ -61,6 +61,11 @@ class Named(Section):
     def options(self) -> dict[str, Any]:
         return dict(self.model_extra or {})
 
+    @property
+    def table(self) -> dict[str, Any]:
+        """As it stands in the recipe: name and options."""
+        return {"name": self.name} | self.options
+
 
 def _named(value: Any) -> Any:
     return {"name": value} if isinstance(value, str) else value

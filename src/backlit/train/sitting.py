@@ -162,9 +162,10 @@ class Sitting:
         calls of one that was never interrupted.
         """
         k = self._steps_per_call
-        fits = k > 1 and index % k == 0 and index + k <= self._settings.steps
+        if k == 1 or index % k or index + k > self._settings.steps:
+            return False
         probed = any(self._probes(index + i) for i in range(k))
-        return fits and not probed and self._course.steady(index, k)
+        return not probed and self._course.steady(index, k)
 
     def _prepare(self, recorded: dict[str, Any]) -> None:
         """Make the choices, the recorded ones first, and say what is not as it was."""
@@ -253,7 +254,7 @@ class Sitting:
         if self._one_call(index):
             batches = [self._batch(index + i) for i in range(self._steps_per_call)]
             return game.run(batches, index), None
-        if isinstance(game, Probed) and self._probes(index):
+        if self._probes(index) and isinstance(game, Probed):
 
             def say(what: str) -> None:
                 task.update(index, self._settings.steps, what)
