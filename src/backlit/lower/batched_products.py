@@ -129,10 +129,20 @@ def _one_use(node: Node) -> bool:
 
 
 def _stack(root: Node, wires: Sequence[Node], stacks: dict[tuple[Node, ...], Node]) -> Node:
-    """The rows of all wires below each other, made once."""
-    key = tuple(wires)
+    """The rows of all wires below each other, made once.
+
+    The last first: sums over time run backwards, and the stack in the order of time is there
+    already where the product with the input took all times at once.
+    """
+    key = tuple(reversed(wires))
     if key not in stacks:
-        stacks[key] = _gate(root, aten.cat.default, list(wires), 0)
+        shapes = [wire.meta["val"].shape for wire in key]
+        if len(set(shapes)) == 1:
+            stack = _gate(root, aten.stack.default, list(key))
+            rows = [len(key) * shapes[0][0], *shapes[0][1:]]
+            stacks[key] = _gate(root, aten.view.default, stack, rows)
+        else:
+            stacks[key] = _gate(root, aten.cat.default, list(key))
     return stacks[key]
 
 

@@ -19,7 +19,9 @@ from torch import Tensor
 from torch.fx import GraphModule
 
 from backlit.lower import cache
+from backlit.lower.direct.call import direct_call
 from backlit.lower.hold_scalars import hold_scalars
+from backlit.lower.roll import roll
 from backlit.lower.vectors import vectors_work
 
 # Its own cache writes pickles; ours keeps the result instead.
@@ -47,7 +49,8 @@ def compile_graph(
 ) -> Callable[..., Any]:
     """A compiled form of a flat graph whose in-place updates of inputs are kept.
 
-    On the CPU it is kept in the user's cache folder, see `backlit.lower.cache`.
+    On the CPU it is kept in the user's cache folder, see `backlit.lower.cache`. Stretches that
+    repeat are compiled once, see `backlit.lower.roll`.
 
     Args:
         gm: flat graph of static shapes.
@@ -57,6 +60,21 @@ def compile_graph(
     """
     gm = copy.deepcopy(gm)
     hold_scalars(gm)
+    rolled = roll(gm, inputs)
+    if rolled is None:
+        return _compiled(gm, inputs, say)
+    parts: Any = rolled.named_children()
+    pieces = {name: _compiled(part, _like(part), say) for name, part in parts}
+    for node in rolled.graph.nodes:
+        if node.op == "call_module":
+            node.op, node.target = "call_function", pieces[node.target]
+    return direct_call(rolled)
+
+
+def _compiled(
+    gm: GraphModule, inputs: Sequence[Tensor], say: Callable[[str], None] | None
+) -> Callable[..., Any]:
+    """One compiled function, from the cache where it is there."""
     key = cache.key_of(gm, inputs, _SETTINGS)
     kept = None if key is None else cache.load(key, say)
     if kept is None:
@@ -106,6 +124,12 @@ def _compile(gm: GraphModule, inputs: Sequence[Tensor]) -> _Made:
             made.code = result.source_code
             made.names = getattr(call, "__func__", call).__globals__
     return made
+
+
+def _like(gm: GraphModule) -> list[Tensor]:
+    """Tensors laid out like those on a graph's placeholders."""
+    vals = [node.meta["val"] for node in _placeholders(gm)]
+    return [torch.empty_strided(v.shape, v.stride(), dtype=v.dtype, device=v.device) for v in vals]
 
 
 def _outputs(gm: GraphModule) -> tuple[Any, ...]:

@@ -27,6 +27,8 @@ from backlit.lower.retrace import retrace
 Values = dict[Node, Any]
 # Views of a whole matrix: a cast may come before or behind them.
 _TURNS = {aten.t.default, aten.transpose.int, aten.permute.default, aten.view.default}
+# Tensors put together: where one is cast already, so are the others.
+_JOINS = {aten.cat.default, aten.stack.default}
 
 
 def lower_precision(gm: GraphModule, dtype: torch.dtype = torch.bfloat16) -> GraphModule:
@@ -100,6 +102,9 @@ class _Lowered:
                 if wire.op == "call_function" and wire.target in _TURNS:
                     source: Any = wire.args[0]
                     self._low[wire] = evaluate(wire, {source: self._lowered(source, values)})
+                elif self._low.keys() & set(wire.all_input_nodes) and wire.target in _JOINS:
+                    parts = {part: self._lowered(part, values) for part in wire.all_input_nodes}
+                    self._low[wire] = evaluate(wire, parts)
                 else:
                     self._low[wire] = value.to(self.dtype)
         return self._low[wire]

@@ -41,9 +41,9 @@ def prepare_graph(
             )
     gm = copy.deepcopy(gm)
     apply_passes(gm)
+    if batch_products(gm):  # before products and sums differ in precision
+        apply_passes(gm)
     if precision == "bfloat16":
         gm = lower_precision(gm)
-        apply_passes(gm)
-    if batch_products(gm):
         apply_passes(gm)
     return gm
