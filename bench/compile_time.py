@@ -21,13 +21,13 @@ from typing import Any
 
 import record
 
-from backlit import gan, lower, step
+from backlit import lower, step
 from backlit.bench.rows import find_row
 from backlit.bench.ways import backlit_step
 
 # Where each part is called from.
 PARTS: dict[str, tuple[Any, str]] = {
-    "capture": (gan.player, "capture"),
+    "capture": (step.captured, "capture"),
     "trace": (step.step.Step, "__init__"),
     "passes": (step.step, "prepare_graph"),
     "compile": (lower.compiler, "_compile"),

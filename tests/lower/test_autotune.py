@@ -102,6 +102,16 @@ def test_compiled():
     torch.testing.assert_close(got, expected, rtol=0, atol=1e-3)  # (of values up to 60)
 
 
+def test_who_is_far_behind_leaves_the_race():
+    times = {"best": 0.01, "near": 0.014, "behind": 0.018, "far": 0.025, "hopeless": 0.1}
+    samples = autotune.race({name: (lambda s=s: s) for name, s in times.items()}, 0.1)
+    taken = {name: len(found) for name, found in samples.items()}
+    assert taken == {"best": 5, "near": 5, "behind": 3, "far": 2, "hopeless": 1}
+    late = iter([0.05] + [0.01] * 9)  # disturbed once: still in the race
+    samples = autotune.race({"best": lambda: 0.02, "late": lambda: next(late)}, 0.1)
+    assert len(samples["late"]) >= 5
+
+
 def test_measured_once(whole, monkeypatch):
     gm, inputs = whole
     said = []

@@ -18,7 +18,6 @@ from torch.utils._pytree import tree_flatten, tree_map
 from backlit.errors import CaptureError
 from backlit.gates.base import aten
 from backlit.graph.backprop import output_wires, placeholders
-from backlit.graph.composites import COMPOSITES
 from backlit.graph.graph import Graph, Input
 from backlit.graph.level import at_level
 from backlit.graph.limits import explained, refusals, refuse_unknown, refuse_writes
@@ -208,12 +207,7 @@ def _export(module: nn.Module, args: Any, kwargs: Any) -> torch.export.ExportedP
         except Exception as error:
             raise explained(error, module) from error
         _keep_stop_gradients(program.graph_module)
-        table = torch.export.default_decompositions()
-        for operator in list(table):
-            if operator not in decompositions():
-                del table[operator]
-        table.update(COMPOSITES)
-        program = program.run_decompositions(table)
+        program = program.run_decompositions(decompositions())
         _drop_assertions(program.graph_module)
         return program
 

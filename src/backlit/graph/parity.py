@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -194,6 +195,9 @@ def _error(mine: Any, theirs: Tensor, scale: float = 0.0) -> float:
     if mine.numel() == 0:
         return 0.0
     mine, theirs = mine.detach().double(), theirs.detach().double()
+    gap, largest = (mine - theirs).abs().max().item(), theirs.abs().max().item()
+    if math.isfinite(gap) and math.isfinite(largest):
+        return gap / max(largest, scale, 1e-30)
     if not torch.equal(mine.isnan(), theirs.isnan()):
         return float("inf")
     gap = (mine - theirs).nan_to_num(0.0, 0.0, 0.0).abs().max().item()

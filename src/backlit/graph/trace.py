@@ -17,7 +17,7 @@ from backlit.gates import REGISTRY, aten
 from backlit.graph.backprop import forward
 from backlit.graph.composites import COMPOSITES
 from backlit.graph.origin import Renamed
-from backlit.graph.quick_export import without_collection
+from backlit.graph.quick_export import quick_trace
 
 # Views written in place that `functionalize` leaves (matmul of a vector ends in one): the graph
 # goes on from their result, so the plain view says the same.
@@ -62,7 +62,7 @@ def trace(
         return tuple(leaves)
 
     gm = _make(flat, inputs)
-    if any(_writes(node) for node in gm.graph.nodes):
+    if not _writes_last(gm):
         # PyTorch's own decompositions may write in place, even through views (circular padding);
         # a gate has no side effects, so the graph is traced once more with each write a value.
         first, now = gm, Renamed()
@@ -80,13 +80,47 @@ def trace(
 
 @torch.no_grad()
 def _make(function: Callable[..., Any], inputs: Sequence[Tensor]) -> GraphModule:
-    with without_collection():
+    with quick_trace():
         return make_fx(function, decomposition_table=decompositions(), tracing_mode="fake")(*inputs)
 
 
 def _writes(node: Node) -> bool:
     schema = getattr(node.target, "_schema", None)
     return node.op == "call_function" and schema is not None and schema.is_mutable
+
+
+def _writes_last(gm: GraphModule) -> bool:
+    """Whether nobody could tell if a graph's writes were its last gates; if so, they now are.
+
+    That is so for copies into the inputs' memory that nothing reads any more; copies into other
+    memory (what `functionalize` leaves of an optimiser's) are removed.
+    """
+    nodes = list(gm.graph.nodes)
+    writes = [node for node in nodes if _writes(node)]
+    inputs = {_memory(node) for node in nodes if node.op == "placeholder"}
+    last_use: dict[Any, int] = {}
+    for i, node in enumerate(nodes):
+        last_use.update({_memory(wire): i for wire in node.all_input_nodes})
+    for node in writes:
+        into = node.args[0]
+        if node.target is not aten.copy_.default or node.users or not isinstance(into, Node):
+            return False
+        if _memory(into) is None or last_use[_memory(into)] > nodes.index(node):
+            return False
+        if _memory(into) in inputs and into.op != "placeholder":
+            return False
+    for node in writes:
+        if _memory(node.args[0]) in inputs:
+            nodes[-1].prepend(node)
+        else:
+            gm.graph.erase_node(node)
+    return True
+
+
+def _memory(wire: Any) -> int | None:
+    """What tells a wire's memory from that of others while it is a fake tensor."""
+    like = wire.meta.get("val")
+    return like.untyped_storage()._cdata if isinstance(like, Tensor) else None
 
 
 def _outputs(gm: GraphModule, now: Renamed, *inputs: Tensor) -> Any:

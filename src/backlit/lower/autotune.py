@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 from torch.fx import GraphModule, Node
 from torch.fx.node import map_arg
+from torch.utils._pytree import tree_map
 
 from backlit.lower.costly import costly
 from backlit.lower.flops import flops
@@ -22,8 +23,10 @@ from backlit.lower.machine import machine
 
 # What a lowering must gain to be chosen: less may be chance, and the gate as it stands fuses best.
 WORTH_GAIN = 1.05
-_HOPELESS = 3.0  # times slower than the best in the first round
-_ROUNDS = (4, 50)
+# How many times slower than the best a lowering may be after the first round, the second, ...:
+# the longer the race, the less of the least time is chance.
+_BEHIND = (3.0, 2.0, 1.5)
+_ROUNDS = (5, 50)
 
 
 @dataclass(frozen=True)
@@ -65,7 +68,7 @@ def choose(
     inputs: Sequence[Any],
     *,
     least_flops: int = 0,
-    budget_s: float = 0.3,
+    budget_s: float = 0.2,
     file: Path | None = None,
     told: Callable[[str], None] | None = None,
 ) -> dict[str, Kernel]:
@@ -112,8 +115,8 @@ def measure(call: Call, names: Sequence[str], budget_s: float) -> Seconds:
         call: the gate, on wires that know their value's shape.
         names: lowerings that accept it.
     """
-    given = _on_tensors(call, None)
-    lying_last = _on_tensors(call, torch.channels_last)
+    given = _on_tensors(call)
+    lying_last = _lying_last(given)
     runs: dict[str, Callable[[], Any]] = {}
     for name in names:
         low = LOWERINGS[call.kind][name]
@@ -122,17 +125,30 @@ def measure(call: Call, names: Sequence[str], budget_s: float) -> Seconds:
     cuda = _device(call).type == "cuda"
     for run in runs.values():
         run()  # what is compiled, packed or allocated once
-    samples = {name: [_time(run, cuda)] for name, run in runs.items()}
-    least = min(times[0] for times in samples.values())
-    racing = [n for n, times in samples.items() if times[0] <= _HOPELESS * least]
-    start = time.perf_counter()
-    for done in range(_ROUNDS[1]):
-        if done >= _ROUNDS[0] and time.perf_counter() - start > budget_s:
-            break
-        for name in racing:
-            samples[name].append(_time(runs[name], cuda))
+    samples = race({name: partial(_time, run, cuda) for name, run in runs.items()}, budget_s)
     # Other work on the machine only ever adds time, so the quicker quarter tells more.
     return {name: sorted(times)[len(times) // 4] for name, times in samples.items()}
+
+
+def race(clocks: Mapping[str, Callable[[], float]], budget_s: float) -> dict[str, list[float]]:
+    """Times taken in turns; whoever is far behind the best leaves early.
+
+    Args:
+        clocks: by name, what runs once and returns the seconds it took.
+        budget_s: seconds after which no further round begins, the first few excepted.
+    """
+    samples: dict[str, list[float]] = {name: [] for name in clocks}
+    racing, spent_s = list(clocks), 0.0
+    for done in range(_ROUNDS[1]):
+        if done >= _ROUNDS[0] and spent_s > budget_s:
+            break
+        for name in racing:
+            samples[name].append(clocks[name]())
+            spent_s += samples[name][-1]
+        least = min(min(times) for times in samples.values())
+        behind = _BEHIND[min(done, len(_BEHIND) - 1)]
+        racing = [name for name in racing if min(samples[name]) <= behind * least]
+    return samples
 
 
 def _time(run: Callable[[], Any], cuda: bool) -> float:
@@ -145,23 +161,35 @@ def _time(run: Callable[[], Any], cuda: bool) -> float:
     return time.perf_counter() - start
 
 
-def _on_tensors(call: Call, pictures: torch.memory_format | None) -> Call:
-    """The call on random tensors that lie as on its wires; pictures in another layout if given."""
+def _on_tensors(call: Call) -> Call:
+    """The call on random tensors that lie as on its wires."""
     made: dict[Node, Tensor] = {}
-    weight = None if call.kind == "weight gradient" else call.operands[-1]
 
     def make(node: Node) -> Tensor:
         if node not in made:
             like = value_of(node)
-            x = torch.empty_strided(
+            made[node] = torch.empty_strided(
                 like.shape, like.stride(), dtype=like.dtype, device=like.device
             ).normal_()
-            if pictures is not None and call.size and x.dim() == 4 and node is not weight:
-                x = x.contiguous(memory_format=pictures)
-            made[node] = x
         return made[node]
 
     args, operands, bias = map_arg((call.args, call.operands, call.bias), make)
+    return replace(call, args=args, operands=operands, bias=bias)
+
+
+def _lying_last(call: Call) -> Call:
+    """The same call on tensors whose pictures lie channels-last, its weight excepted."""
+    weight = None if call.kind == "weight gradient" else call.operands[-1]
+    laid: dict[int, Tensor] = {}
+
+    def lay(leaf: Any) -> Any:
+        if not isinstance(leaf, Tensor) or not call.size or leaf.dim() != 4 or leaf is weight:
+            return leaf
+        if id(leaf) not in laid:
+            laid[id(leaf)] = leaf.contiguous(memory_format=torch.channels_last)
+        return laid[id(leaf)]
+
+    args, operands, bias = tree_map(lay, (call.args, call.operands, call.bias))
     return replace(call, args=args, operands=operands, bias=bias)
 
 

@@ -20,6 +20,7 @@ from torch.fx import GraphModule
 
 from backlit.lower import cache
 from backlit.lower.direct.call import direct_call
+from backlit.lower.early_kernels import early_kernels
 from backlit.lower.hold_scalars import hold_scalars
 from backlit.lower.roll import roll
 from backlit.lower.vectors import vectors_work
@@ -111,7 +112,7 @@ def _compile(gm: GraphModule, inputs: Sequence[Tensor]) -> _Made:
 
     width = len(_outputs(gm))
     settings = {**_SETTINGS, "cpp.vec_isa_ok": vectors_work()}
-    with torch.no_grad(), warnings.catch_warnings(), config.patch(settings):
+    with torch.no_grad(), warnings.catch_warnings(), config.patch(settings), early_kernels():
         warnings.simplefilter("ignore")  # inductor's notes on its own internals
         function: Any = compile_fx(copy.deepcopy(gm), list(inputs), inner_compile=inner)
     made = _Made(function)
