@@ -146,7 +146,7 @@ def test_kernels_of_a_game_and_of_small_work(capsys: Output) -> None:
     assert run(["look", "some_looks:wide_game", "--kernels"]) == 0
     assert "addmm float32 64, 1024x64, 64x64 turned" in capsys.readouterr().out
     assert run(["look", "some_looks:pair", "--kernels"]) == 0
-    assert "no gate of 4 million operations or more" in capsys.readouterr().out
+    assert "no gate of 50,000 operations or more" in capsys.readouterr().out
     assert "expected pictures beside the game" in fails(
         ["look", "some_looks:without", "--kernels"], capsys
     )

@@ -18,6 +18,9 @@ from backlit.lower.autotune import choose
 from backlit.lower.costly import costly
 from backlit.lower.lowerings import DEFAULT, LOWERINGS, Call
 
+# In smaller convolutions another layout costs its neighbours what it gains.
+_WORTH_PICTURE_FLOPS = 100_000_000
+
 
 def apply(gm: GraphModule, inputs: Sequence[Any], chosen: Mapping[str, str]) -> GraphModule:
     """The same graph with chosen lowerings in place of its costly gates.
@@ -82,7 +85,6 @@ def lower_gates(
     inputs: Sequence[Any],
     chosen: Mapping[str, str] | None = None,
     told: Callable[[str], None] | None = None,
-    least_flops: int = 0,
 ) -> tuple[GraphModule, dict[str, str]]:
     """The graph with the fastest lowering of each costly gate.
 
@@ -92,11 +94,10 @@ def lower_gates(
         chosen: what an earlier call returned (a run records it): used as it is, nothing is
             measured, so that the same bits come out. None: measure, or use what was measured.
         told: called with a line before each gate is measured.
-        least_flops: operations below which a gate is not measured.
     Returns: the new graph, and by the gate's name the lowerings other than PyTorch's own.
     """
     if chosen is None:
-        measured = choose(gm, inputs, least_flops=least_flops, told=told)
+        measured = choose(gm, inputs, least_picture_flops=_WORTH_PICTURE_FLOPS, told=told)
         chosen = {gate: kernel.chosen for gate, kernel in measured.items()}
     others = {gate: name for gate, name in chosen.items() if name != DEFAULT}
     return (apply(gm, inputs, others) if others else gm), others

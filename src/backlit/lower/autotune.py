@@ -23,6 +23,8 @@ from backlit.lower.machine import machine
 
 # What a lowering must gain to be chosen: less may be chance, and the gate as it stands fuses best.
 WORTH_GAIN = 1.05
+_WORTH_S = 3e-6  # about what bringing its result into another order costs
+_LARGE_FLOPS, _LEAST_SHARE = 100_000_000, 0.15
 # How many times slower than the best a lowering may be after the first round, the second, ...:
 # the longer the race, the less of the least time is chance.
 _BEHIND = (3.0, 2.0, 1.5)
@@ -49,8 +51,8 @@ class Kernel:
     def chosen(self) -> str:
         """The fastest lowering, if it gains enough."""
         best = min(self.seconds, key=self.seconds.__getitem__)
-        enough = self.seconds[DEFAULT] >= WORTH_GAIN * self.seconds[best]
-        return best if enough else DEFAULT
+        now, then = self.seconds[DEFAULT], self.seconds[best]
+        return best if now >= WORTH_GAIN * then and now >= then + _WORTH_S else DEFAULT
 
     @property
     def gflops_per_s(self) -> float:
@@ -67,7 +69,7 @@ def choose(
     gm: GraphModule,
     inputs: Sequence[Any],
     *,
-    least_flops: int = 0,
+    least_picture_flops: int = 0,
     budget_s: float = 0.2,
     file: Path | None = None,
     told: Callable[[str], None] | None = None,
@@ -77,14 +79,18 @@ def choose(
     Args:
         gm: flat graph of static shapes.
         inputs: tensors in the order of its placeholders (only shapes and layouts count).
-        least_flops: operations below which a gate is left as it stands.
-        budget_s: seconds spent on one gate, first calls not counted.
+        least_picture_flops: operations below which a convolution is left as it stands.
+        budget_s: seconds spent on a large gate, first calls not counted; on a small one less.
         file: where measurements are kept; default `kernel_file()`.
         told: called with a line before each gate is measured.
     Returns: by the gate's name its measurements.
     """
     file = file or kernel_file()
-    gates = {n: g for n, g in costly(gm, inputs).items() if flops(n) >= least_flops}
+    gates = {
+        node: (name, call)
+        for node, (name, call) in costly(gm, inputs).items()
+        if not call.size or flops(node) >= least_picture_flops
+    }
     where = {node: machine(_device(call)) for node, (_, call) in gates.items()}
     kept = {place: read_kernels(file, place) for place in set(where.values())}
     kernels: dict[str, Kernel] = {}
@@ -99,7 +105,8 @@ def choose(
         if sorted(seconds) != sorted(served):
             if told is not None:
                 told(f"measuring kernels: {len(kernels) + 1} of {distinct}, {name}")
-            seconds = measure(call, served, budget_s)
+            share = min(1.0, max(_LEAST_SHARE, flops(node) / _LARGE_FLOPS))
+            seconds = measure(call, served, share * budget_s)
             new.setdefault(where[node], {})[name] = seconds
         kernels[name] = Kernel(name, seconds, flops(node), 1)
     for place, measured in new.items():

@@ -13,7 +13,7 @@ from backlit.lower.flops import flops, has_formula
 from backlit.lower.lowerings import Call, call_of, value_of
 
 # Below this the time is that of the calls, not of the work.
-WORTH_FLOPS = 4_000_000
+WORTH_FLOPS = 50_000
 
 
 def costly(gm: GraphModule, inputs: Sequence[Any]) -> dict[Node, tuple[str, Call]]:

@@ -23,7 +23,7 @@ def kernel_table(
         width: in characters; default the terminal's.
     """
     if not kernels:
-        return f"no gate of {WORTH_FLOPS / 1e6:g} million operations or more: nothing to choose"
+        return f"no gate of {WORTH_FLOPS:,} operations or more: nothing to choose"
     rows = [["gate", "times", "lowering", "GFLOP/s", "gain", "ms"]]
     ordered = sorted(kernels.values(), key=lambda k: -k.seconds[k.chosen] * k.count)
     for k in ordered:

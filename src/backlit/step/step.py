@@ -44,8 +44,6 @@ Tensors = dict[str, Tensor]
 StepFunction = Callable[[Tensors, Tensors, Tensors, Tensors], tuple[Tensors, Tensors]]
 Kernels = Literal["auto"] | Mapping[str, str] | None
 MODES = ("watched", "plain", "compiled")
-WORTH_FLOPS = 100_000_000
-"""Operations of a gate whose kernels are measured: in less, measuring costs more than it gains."""
 HANDED_ON = "parameters"
 """Phase of the gates that only take the state's tensors out of the vectors they lie in."""
 
@@ -183,7 +181,7 @@ class Step(Shown):
         if self.mode == "compiled":
             if kernels is not None and self._on_cpu():
                 chosen = None if kernels == "auto" else kernels
-                ready, self.kernels = lower_gates(ready, inputs, chosen, say, WORTH_FLOPS)
+                ready, self.kernels = lower_gates(ready, inputs, chosen, say)
                 if say is not None and kernels == "auto":
                     say(f"compiling, with kernels chosen for {len(self.kernels)} kinds of gate")
             call = compile_graph(ready, inputs, say)
