@@ -32,6 +32,7 @@ from backlit.lower import (
     compiler_available,
     flops,
     lower_gates,
+    open_pools,
     prepare_graph,
 )
 from backlit.lower.direct import direct
@@ -181,6 +182,8 @@ class Step(Shown):
         inputs = self._inputs(batch, 0, 0)
         ready = prepare_graph(gm, inputs, self.precision)
         if self.mode == "compiled":
+            if self._on_cpu():
+                ready = open_pools(ready)
             if kernels is not None and self._on_cpu():
                 chosen = None if kernels == "auto" else kernels
                 ready, self.kernels = lower_gates(ready, inputs, chosen, say, WORTH_FLOPS)
