@@ -1,8 +1,8 @@
 """Which kernel serves which gate on this machine, and how a graph is made ready and compiled.
 
 A step's graph passes through `passes` (fewer gates, equal results) and, if asked, `precision`
-(bfloat16 where the gates tolerate it) before it is compiled. `lower_gates` chooses the kernel of
-each costly gate by measuring.
+(bfloat16 where the gates tolerate it) before it is compiled. For the compiler `open_pools` opens
+what it makes slow loops of, and `lower_gates` chooses the kernel of each costly gate by measuring.
 """
 
 from backlit.lower.apply import apply, lower_gates
@@ -16,6 +16,7 @@ from backlit.lower.layers import Layer, layer_table, layers
 from backlit.lower.low_share import low_share
 from backlit.lower.machine import processor
 from backlit.lower.passes import apply_passes
+from backlit.lower.pools import open_pools
 from backlit.lower.precision import fast_bfloat16, lower_precision
 from backlit.lower.prepare import PRECISIONS, prepare_graph
 
@@ -39,6 +40,7 @@ __all__ = [
     "low_share",
     "lower_gates",
     "lower_precision",
+    "open_pools",
     "prepare_graph",
     "processor",
 ]

@@ -1,7 +1,7 @@
 """Compiled steps kept on disk: plain Python text, shared libraries and a list of their sums.
 
 An entry is a folder named by what it was compiled from. It counts only while every file has the
-sum its manifest tells; else it is thrown away and the graph is compiled again..
+sum its manifest tells; else it is thrown away and the graph is compiled again.
 """
 
 from __future__ import annotations

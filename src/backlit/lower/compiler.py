@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import tempfile
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from backlit.lower import cache
 from backlit.lower.direct.call import direct_call
 from backlit.lower.early_kernels import early_kernels
 from backlit.lower.hold_scalars import hold_scalars
+from backlit.lower.layout import channels_last
 from backlit.lower.roll import roll
 from backlit.lower.vectors import vectors_work
 
@@ -76,10 +77,13 @@ def _compiled(
     gm: GraphModule, inputs: Sequence[Tensor], say: Callable[[str], None] | None
 ) -> Callable[..., Any]:
     """One compiled function, from the cache where it is there."""
-    key = cache.key_of(gm, inputs, _SETTINGS)
+    settings = dict(_SETTINGS)
+    if all(t.device.type == "cpu" for t in inputs) and not channels_last(gm):
+        settings["layout_optimization"] = False
+    key = cache.key_of(gm, inputs, settings)
     kept = None if key is None else cache.load(key, say)
     if kept is None:
-        made = _compile(gm, inputs)
+        made = _compile(gm, inputs, settings)
         if key is None or made.code is None or not cache.save(key, made.code, made.names, say):
             return made.function
         # From here on as from the cache, so that a run that goes on meets the very same code.
@@ -97,7 +101,9 @@ class _Made:
     names: dict[str, Any] = field(default_factory=dict)
 
 
-def _compile(gm: GraphModule, inputs: Sequence[Tensor]) -> _Made:
+def _compile(
+    gm: GraphModule, inputs: Sequence[Tensor], settings: Mapping[str, Any] = _SETTINGS
+) -> _Made:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # what PyTorch deprecates in its own files
         import torch._inductor.config as config
@@ -111,8 +117,8 @@ def _compile(gm: GraphModule, inputs: Sequence[Tensor]) -> _Made:
         return result
 
     width = len(_outputs(gm))
-    settings = {**_SETTINGS, "cpp.vec_isa_ok": vectors_work()}
-    with torch.no_grad(), warnings.catch_warnings(), config.patch(settings), early_kernels():
+    patched = {**settings, "cpp.vec_isa_ok": vectors_work()}
+    with torch.no_grad(), warnings.catch_warnings(), config.patch(patched), early_kernels():
         warnings.simplefilter("ignore")  # inductor's notes on its own internals
         function: Any = compile_fx(copy.deepcopy(gm), list(inputs), inner_compile=inner)
     made = _Made(function)

@@ -32,6 +32,7 @@ from backlit.lower import (
     compiler_available,
     flops,
     lower_gates,
+    open_pools,
     prepare_graph,
 )
 from backlit.lower.direct import direct
@@ -179,15 +180,27 @@ class Step(Shown):
         inputs = self._inputs(batch, 0, 0)
         ready = prepare_graph(gm, inputs, self.precision)
         if self.mode == "compiled":
-            if kernels is not None and self._on_cpu():
-                chosen = None if kernels == "auto" else kernels
-                ready, self.kernels = lower_gates(ready, inputs, chosen, say)
-                if say is not None and kernels == "auto":
-                    say(f"compiling, with kernels chosen for {len(self.kernels)} kinds of gate")
+            if self._on_cpu():
+                ready = self._with_kernels(open_pools(ready), inputs, kernels, say)
             call = compile_graph(ready, inputs, say)
         else:
             call = direct(ready, range(len(self.state)))
         return ready, self._recorded(call, inputs, say)
+
+    def _with_kernels(
+        self,
+        gm: GraphModule,
+        inputs: list[Tensor],
+        asked: Kernels,
+        say: Callable[[str], None] | None,
+    ) -> GraphModule:
+        if asked is None:
+            return gm
+        chosen = None if asked == "auto" else asked
+        gm, self.kernels = lower_gates(gm, inputs, chosen, say)
+        if say is not None and asked == "auto":
+            say(f"compiling, with kernels chosen for {len(self.kernels)} kinds of gate")
+        return gm
 
     @torch.no_grad()
     def prepare_probes(self, batch: Tensors, say: Callable[[str], None] | None = None) -> None:

@@ -85,7 +85,7 @@ def default(call: Call) -> Any:
 LOWERINGS: dict[str, dict[str, Lowering]] = {
     kind: {DEFAULT: Lowering(kind, DEFAULT, default, lambda call: True)} for kind in KINDS
 }
-_LIBRARY = torch.library.Library("backlit_lower", "DEF")
+LIBRARY = torch.library.Library("backlit_lower", "DEF")
 _SCHEMA = "(Tensor a, Tensor b, int[] stride, int[] padding, int[] size) -> Tensor"
 
 
@@ -113,12 +113,12 @@ def opaque(
 
     def register(compute: Callable[..., Tensor]) -> Callable[..., Tensor]:
         operator = f"{kind}_{name}".replace(" ", "_").replace("-", "_")
-        _LIBRARY.define(operator + _SCHEMA)
-        _LIBRARY.impl(operator, compute, "CompositeExplicitAutograd")
+        LIBRARY.define(operator + _SCHEMA)
+        LIBRARY.impl(operator, compute, "CompositeExplicitAutograd")
         torch.library.register_fake(
             f"backlit_lower::{operator}",
             lambda a, b, stride, padding, size: like(a, b, size),
-            lib=_LIBRARY,
+            lib=LIBRARY,
         )
         found = getattr(torch.ops.backlit_lower, operator).default
 
