@@ -124,6 +124,10 @@ def test_measured_once(whole, monkeypatch):
     monkeypatch.setattr(autotune, "measure", None)  # nothing is left to measure
     assert choose(gm, inputs, told=said.append) == kernels
     assert len(said) == len(kernels)
+    # Of small convolutions lower_gates chooses none.
+    _, few = lower_gates(gm, inputs)
+    assert not [name for name in few if "convolution" in name]
+    monkeypatch.setitem(lower_gates.__globals__, "_WORTH_PICTURE_FLOPS", 0)
     lowered, chosen = lower_gates(gm, inputs)
     measured = {name: kernel.chosen for name, kernel in kernels.items()}
     assert chosen == {name: k for name, k in measured.items() if k != DEFAULT}
