@@ -58,6 +58,7 @@ def roll(gm: GraphModule, inputs: Sequence[Tensor]) -> GraphModule | None:
     if max(products.values(), default=0) < WORTH_REPEATS:
         return None
     _take_parts_early(gm.graph)
+    _widen_where_read(gm.graph)
     nodes = [n for n in gm.graph.nodes if n.op == "call_function"]
     # Each piece is compiled for the layout that its inputs really have.
     FakeTensorProp(gm).propagate(*inputs)
@@ -73,6 +74,18 @@ def _take_parts_early(graph: Graph) -> None:
             if source.op == "placeholder":
                 source = next(n for n in reversed(graph.nodes) if n.op == "placeholder")
             source.append(node)
+
+
+def _widen_where_read(graph: Graph) -> None:
+    """Casts to a wider type anew for each gate that reads one: the narrow wire crosses pieces."""
+    for node in list(graph.nodes):
+        if node.target is aten._to_copy.default and set(node.kwargs) == {"dtype"}:
+            source: Any = node.args[0]
+            if node.kwargs["dtype"].itemsize > value(source).dtype.itemsize:
+                for user in list(node.users)[1:]:
+                    with graph.inserting_before(user):
+                        again = graph.node_copy(node, lambda wire: wire)
+                    user.replace_input_with(node, again)
 
 
 def _put_together(gm: GraphModule, nodes: list[Node], loops: list[_Loop]) -> GraphModule | None:
@@ -166,15 +179,17 @@ def _around(nodes: Sequence[Node], ids: list[int], place: int, period: int) -> _
         last += 1
     most = (last + period - first) // period
     position = {node: i for i, node in enumerate(nodes)}
-    best: tuple[int, _Loop] | None = None
+    best: tuple[tuple[int, bool], _Loop] | None = None
     for turn in range(period):
         repeats = (last + period - first - turn) // period
         loop = _regular(nodes, position, _Loop(first + turn, period, repeats))
         if loop.repeats < max(WORTH_REPEATS, most - 2):
             continue
         inputs, outputs = _crossing(nodes, position, loop)
-        if _tensors(inputs, outputs) and (best is None or len(inputs) + len(outputs) < best[0]):
-            best = len(inputs) + len(outputs), loop
+        # What follows a product up to the next one can be fused.
+        costs = len(inputs) + len(outputs), nodes[loop.start].target not in _PRODUCTS
+        if _tensors(inputs, outputs) and (best is None or costs < best[0]):
+            best = costs, loop
     return best[1] if best else None
 
 
