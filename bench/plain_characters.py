@@ -71,7 +71,7 @@ def main() -> None:
         data, lanes = task.train, recipe.train.batch
         net = copy.deepcopy(learner.network)
         loop = plain_loop(net, data, lanes, recipe.optimiser.lr, recipe.regularise.clip_norm)
-        learner.prepare(data.at(0, lanes), recipe.train.mode)
+        learner.prepare(data.at(0, lanes), "compiled")
         own = functools.partial(backlit_step, learner, data, lanes)
         ways: dict[str, Callable[[int], Any]] = {"backlit": own, "pytorch": loop}
         for name, seconds in record.in_turns(ways, steps, BLOCK, time.process_time).items():

@@ -175,3 +175,14 @@ def test_no_room_for_the_file():
     with pytest.warns(KernelFileWarning) as seen:
         assert choose(*small(), budget_s=0)
     assert "could not keep measured kernels" in str(seen[-1].message)
+
+
+def test_expanded_operands_are_measured(tmp_path):
+    def function(x, w):
+        return (x.expand(64, 64) @ w,)
+
+    inputs = [torch.randn(64, 1), torch.randn(64, 64)]
+    gm, _ = trace(function, inputs)
+    (kernel,) = choose(gm, inputs, budget_s=0.005, file=tmp_path / "kernels.json").values()
+    assert kernel.gate.startswith("mm float32 64x64 strided, 64x64")
+    assert min(kernel.seconds.values()) > 0

@@ -175,9 +175,10 @@ def _on_tensors(call: Call) -> Call:
     def make(node: Node) -> Tensor:
         if node not in made:
             like = value_of(node)
-            made[node] = torch.empty_strided(
-                like.shape, like.stride(), dtype=like.dtype, device=like.device
-            ).normal_()
+            # Of an expanded tensor several elements are one.
+            span = 1 + sum((n - 1) * step for n, step in zip(like.shape, like.stride(), strict=True))
+            drawn = torch.randn(span, dtype=like.dtype, device=like.device)
+            made[node] = drawn.as_strided(like.shape, like.stride())
         return made[node]
 
     args, operands, bias = map_arg((call.args, call.operands, call.bias), make)
