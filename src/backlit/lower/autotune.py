@@ -176,7 +176,8 @@ def _on_tensors(call: Call) -> Call:
         if node not in made:
             like = value_of(node)
             # Of an expanded tensor several elements are one.
-            span = 1 + sum((n - 1) * step for n, step in zip(like.shape, like.stride(), strict=True))
+            ends = zip(like.shape, like.stride(), strict=True)
+            span = 1 + sum((n - 1) * step for n, step in ends)
             drawn = torch.randn(span, dtype=like.dtype, device=like.device)
             made[node] = drawn.as_strided(like.shape, like.stride())
         return made[node]

@@ -26,7 +26,7 @@ WORTH_REPEATS = 16
 Inputs = dict[tuple[Node, ...], None]  # of each wire that comes in, the node in every repeat
 _PARTS = {aten.select.int, aten.slice.Tensor, getitem}
 _MOST_ALIKE = 8  # products of one kind in a stretch
-_PRODUCTS = {aten.mm.default, aten.addmm.default, aten.bmm.default, aten.convolution.default}
+_PRODUCTS = {aten.mm.default, aten.addmm.default, aten.bmm.default}
 
 
 @dataclass(frozen=True)
@@ -57,11 +57,11 @@ def roll(gm: GraphModule, inputs: Sequence[Tensor]) -> GraphModule | None:
     products = Counter(n.target for n in nodes if n.target in _PRODUCTS)
     if max(products.values(), default=0) < WORTH_REPEATS:
         return None
+    # Each piece is compiled for the layout that its inputs really have.
+    FakeTensorProp(gm).propagate(*inputs)
     _take_parts_early(gm.graph)
     _widen_where_read(gm.graph)
     nodes = [n for n in gm.graph.nodes if n.op == "call_function"]
-    # Each piece is compiled for the layout that its inputs really have.
-    FakeTensorProp(gm).propagate(*inputs)
     loops = _loops(nodes)
     return _put_together(gm, nodes, loops) if loops else None
 
