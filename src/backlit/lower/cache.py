@@ -27,6 +27,7 @@ from torch import Tensor
 from torch.fx import GraphModule
 
 from backlit.folders import cache_folder
+from backlit.lower.kept_buffers import NAME, ask_for_kept, shared_buffers
 
 Compiled = Callable[[list[Tensor]], Any]
 Say = Callable[[str], None]
@@ -170,7 +171,8 @@ _IMPORT = re.compile(r"^from (torch\._inductor\S*) import (\w+)(?: as (\w+))?$",
 def _run(entry: Path, kernels: Mapping[str, str]) -> Compiled:
     names: dict[str, Any] = {"__name__": f"backlit_compiled_{entry.name[:16]}"}
     path = entry / _CODE
-    code = path.read_text(encoding="utf-8")
+    code = ask_for_kept(path.read_text(encoding="utf-8"))
+    names[NAME] = shared_buffers()
     # Importing the compiler takes longer than all the rest, and nothing is to be compiled.
     for module, name, alias in _IMPORT.findall(code):
         names[alias or name] = _Later(module, name)

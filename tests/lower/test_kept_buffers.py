@@ -1,0 +1,40 @@
+"""Large buffers are used again, never by two at a time."""
+
+import torch
+
+from backlit.lower.kept_buffers import NAME, KeptBuffers, ask_for_kept, shared_buffers
+
+
+def test_memory_is_given_again_when_nobody_uses_it():
+    empty = KeptBuffers()
+    a = empty((8, 4), (4, 1), torch.float32)
+    b = empty((8, 4), (4, 1), torch.float32)
+    assert a.data_ptr() != b.data_ptr()
+    place, part = a.data_ptr(), a[2:]
+    del a
+    assert empty((8, 4), (4, 1), torch.float32).data_ptr() not in (place, b.data_ptr())
+    del part  # a view held it
+    again = empty((4, 8), (1, 4), torch.int32)  # as many bytes
+    assert again.data_ptr() == place and again.shape == (4, 8) and again.stride() == (1, 4)
+
+
+def test_only_large_allocations_ask():
+    code = (
+        "buf0 = empty_strided_cpu((4096, 4096), (4096, 1), torch.float32)\n"
+        "buf1 = empty_strided_cpu((4096, 4095), (4095, 1), torch.bfloat16)\n"
+        "buf2 = empty_strided_cpu((), (), torch.float64)\n"
+        "buf3 = other_empty_strided_cpu((4096, 4096), (4096, 1), torch.float32)\n"
+    )
+    lines = ask_for_kept(code).splitlines()
+    assert lines[0] == f"buf0 = {NAME}((4096, 4096), (4096, 1), torch.float32)"
+    assert lines[1:] == code.splitlines()[1:]
+
+
+def test_all_functions_share_them_while_one_lives():
+    first, second = shared_buffers(), shared_buffers()
+    assert first is second
+    before = id(first)
+    kept = first((2,), (1,), torch.float64)
+    place = kept.data_ptr()
+    del kept, first
+    assert second((2,), (1,), torch.float64).data_ptr() == place and id(second) == before
