@@ -5,9 +5,11 @@ import copy
 import pytest
 import torch
 
+from backlit.gates.base import aten
 from backlit.graph.trace import trace
 from backlit.lower import compile_graph, compiler_available, prepare_graph
 from backlit.lower.compiler import _compiled
+from backlit.lower.direct.aliases import shares_memory
 from backlit.lower.roll import roll
 from backlit.nets import SequenceClassifier
 from backlit.step import Optimiser
@@ -20,6 +22,23 @@ def calls(rolled):
     """How often each piece is called, in the order of the pieces."""
     called = [node.target for node in rolled.graph.nodes if node.op == "call_module"]
     return [called.count(name) for name, _ in rolled.named_children()]
+
+
+def views_handed_on(rolled):
+    """Names of the inputs of which one piece gives another a view."""
+    found = set()
+    for call in rolled.graph.nodes:
+        if call.op == "call_module":
+            part = getattr(rolled, call.target).graph
+            names = dict(
+                zip((n for n in part.nodes if n.op == "placeholder"), call.args, strict=True)
+            )
+            for node in next(iter(reversed(part.nodes))).args[0]:
+                while node.op == "call_function" and shares_memory(node):
+                    node = node.args[0]
+                if node in names:
+                    found.add(names[node].name)
+    return found
 
 
 def recurrent(x, w, v):
@@ -63,6 +82,8 @@ def test_forward_and_backward_of_a_training_step(kind, precision):
     rolled = roll(copy.deepcopy(gm), inputs)
     assert sum(count >= STEPS - 3 for count in calls(rolled)) == 2
     expected, got = [t.clone() for t in inputs], [t.clone() for t in inputs]
+    written = {n.args[0].name for n in gm.graph.nodes if n.target is aten.copy_.default}
+    assert written and not written & views_handed_on(rolled)
     losses = gm(*expected), rolled(*got)
     assert torch.equal(*(loss[0] for loss in losses))
     assert not torch.equal(expected[0], inputs[0])

@@ -7,9 +7,8 @@ contiguous part of the graph in its own order, so that putting it together needs
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Sequence
 from operator import getitem
 from typing import Any
 
@@ -19,27 +18,20 @@ from torch.fx.node import map_arg
 from torch.fx.passes.fake_tensor_prop import FakeTensorProp
 
 from backlit.gates.base import aten
+from backlit.lower.direct.aliases import shares_memory
+from backlit.lower.loops import (
+    PRODUCTS,
+    WORTH_REPEATS,
+    Inputs,
+    Loop,
+    crossing,
+    find_loops,
+    only_tensors,
+    wires_of,
+)
 from backlit.lower.passes.common import value, writes
 
-WORTH_REPEATS = 16
-"""Fewer are compiled as they stand: what is fused over their borders is worth more."""
-Inputs = dict[tuple[Node, ...], None]  # of each wire that comes in, the node in every repeat
 _PARTS = {aten.select.int, aten.slice.Tensor, getitem}
-_MOST_ALIKE = 8  # products of one kind in a stretch
-_PRODUCTS = {aten.mm.default, aten.addmm.default, aten.bmm.default}
-
-
-@dataclass(frozen=True)
-class _Loop:
-    """`repeats` stretches of `period` nodes, from the node at `start` on."""
-
-    start: int
-    period: int
-    repeats: int = 1
-
-    @property
-    def end(self) -> int:
-        return self.start + self.period * self.repeats
 
 
 def roll(gm: GraphModule, inputs: Sequence[Tensor]) -> GraphModule | None:
@@ -54,15 +46,16 @@ def roll(gm: GraphModule, inputs: Sequence[Tensor]) -> GraphModule | None:
     nodes = [n for n in gm.graph.nodes if n.op not in ("placeholder", "output")]
     if any(n.op != "call_function" for n in nodes):
         return None
-    products = Counter(n.target for n in nodes if n.target in _PRODUCTS)
+    products = Counter(n.target for n in nodes if n.target in PRODUCTS)
     if max(products.values(), default=0) < WORTH_REPEATS:
         return None
     # Each piece is compiled for the layout that its inputs really have.
     FakeTensorProp(gm).propagate(*inputs)
     _take_parts_early(gm.graph)
     _widen_where_read(gm.graph)
+    _look_where_read(gm.graph)
     nodes = [n for n in gm.graph.nodes if n.op == "call_function"]
-    loops = _loops(nodes)
+    loops = find_loops(nodes)
     return _put_together(gm, nodes, loops) if loops else None
 
 
@@ -88,11 +81,37 @@ def _widen_where_read(graph: Graph) -> None:
                     user.replace_input_with(node, again)
 
 
-def _put_together(gm: GraphModule, nodes: list[Node], loops: list[_Loop]) -> GraphModule | None:
+def _look_where_read(graph: Graph) -> None:
+    """Views of what is written anew for each gate that reads one: no piece gets both as inputs.
+
+    A compiler takes its inputs for different memory, and might write one before it reads the other.
+    """
+    written = {node.args[0] for node in graph.nodes if writes(node)}
+    views: dict[Node, None] = {}
+    for node in graph.nodes:
+        if node.op == "call_function" and shares_memory(node) and not writes(node):
+            if any(source in written or source in views for source in node.all_input_nodes):
+                views[node] = None
+
+    def anew(view: Node) -> Node:
+        source: Any = view.args[0]
+        source = anew(source) if source in views else source
+        return graph.node_copy(view, lambda wire: source if wire is view.args[0] else wire)
+
+    for view in views:
+        for user in [user for user in view.users if user not in views and user.op != "output"]:
+            with graph.inserting_before(user):
+                user.replace_input_with(view, anew(view))
+    for view in reversed(views):
+        if not view.users:
+            graph.erase_node(view)
+
+
+def _put_together(gm: GraphModule, nodes: list[Node], loops: list[Loop]) -> GraphModule | None:
     position = {node: i for i, node in enumerate(nodes)}
     ends = [0, *(loop.end for loop in loops)]
     starts = [*(loop.start for loop in loops), len(nodes)]
-    between = [_Loop(a, b - a) for a, b in zip(ends, starts, strict=True) if a < b]
+    between = [Loop(a, b - a) for a, b in zip(ends, starts, strict=True) if a < b]
     graph = Graph()
     new: dict[Node, Node] = {}
     for node in gm.graph.nodes:
@@ -100,8 +119,8 @@ def _put_together(gm: GraphModule, nodes: list[Node], loops: list[_Loop]) -> Gra
             new[node] = graph.placeholder(node.name)
     modules: dict[str, GraphModule] = {}
     for loop in sorted([*between, *loops], key=lambda loop: loop.start):
-        inputs, outputs = _crossing(nodes, position, loop)
-        if not _tensors(inputs, outputs):
+        inputs, outputs = crossing(nodes, position, loop)
+        if not only_tensors(inputs, outputs):
             return None
         name = f"piece_{len(modules)}"
         modules[name] = _piece(nodes, position, loop, inputs, outputs)
@@ -118,7 +137,7 @@ def _put_together(gm: GraphModule, nodes: list[Node], loops: list[_Loop]) -> Gra
 def _piece(
     nodes: Sequence[Node],
     position: dict[Node, int],
-    loop: _Loop,
+    loop: Loop,
     inputs: Inputs,
     outputs: Sequence[Node],
 ) -> GraphModule:
@@ -131,7 +150,7 @@ def _piece(
     new: dict[Node, Node] = {}
     for place in range(loop.start, loop.start + loop.period):
         repeats = nodes[place : loop.end : loop.period]
-        comes = iter(zip(*(_wires(node) for node in repeats), strict=True))
+        comes = iter(zip(*(wires_of(node) for node in repeats), strict=True))
         node = repeats[0]
 
         def wire(_: Node, comes: Any = comes) -> Node:
@@ -143,133 +162,3 @@ def _piece(
         new[node].meta = dict(node.meta)
     graph.output(tuple(new[node] for node in outputs))
     return GraphModule(nn.Module(), graph)
-
-
-def _loops(nodes: Sequence[Node]) -> list[_Loop]:
-    kinds: dict[str, int] = {}
-    ids = [kinds.setdefault(_kind(n, i), len(kinds)) for i, n in enumerate(nodes)]
-    where = defaultdict(list)
-    for i, node in enumerate(nodes):
-        if node.target in _PRODUCTS:
-            where[ids[i]].append(i)
-    found: list[_Loop] = []
-    for places in where.values():
-        for period, place in _periods(places):
-            loop = _around(nodes, ids, place, period)
-            if loop and all(loop.end <= o.start or o.end <= loop.start for o in found):
-                found.append(loop)
-    return sorted(found, key=lambda loop: loop.start)
-
-
-def _periods(places: Sequence[int]) -> Iterator[tuple[int, int]]:
-    """Distances at which products of one kind come again often enough, each with a place."""
-    for apart in range(1, _MOST_ALIKE + 1):
-        pairs = list(zip(places, places[apart:], strict=False))
-        for period, count in Counter(b - a for a, b in pairs).items():
-            if count >= WORTH_REPEATS - 1:
-                yield period, next(a for a, b in pairs if b - a == period)
-
-
-def _around(nodes: Sequence[Node], ids: list[int], place: int, period: int) -> _Loop | None:
-    """The longest loop of a period that goes through a node, cut where the fewest wires cross."""
-    first = last = place
-    while first > 0 and ids[first - 1] == ids[first - 1 + period]:
-        first -= 1
-    while last + period < len(ids) and ids[last] == ids[last + period]:
-        last += 1
-    most = (last + period - first) // period
-    position = {node: i for i, node in enumerate(nodes)}
-    best: tuple[tuple[int, bool], _Loop] | None = None
-    for turn in range(period):
-        repeats = (last + period - first - turn) // period
-        loop = _regular(nodes, position, _Loop(first + turn, period, repeats))
-        if loop.repeats < max(WORTH_REPEATS, most - 2):
-            continue
-        inputs, outputs = _crossing(nodes, position, loop)
-        # What follows a product up to the next one can be fused.
-        costs = len(inputs) + len(outputs), nodes[loop.start].target not in _PRODUCTS
-        if _tensors(inputs, outputs) and (best is None or costs < best[0]):
-            best = costs, loop
-    return best[1] if best else None
-
-
-def _regular(nodes: Sequence[Node], position: dict[Node, int], loop: _Loop) -> _Loop:
-    """The repeats, from the middle outwards, whose inner wires all run the same way."""
-
-    def inner(repeat: int) -> list[int]:
-        base = loop.start + repeat * loop.period
-        stretch = nodes[base : base + loop.period]
-        offsets = [position.get(wire, -1) - base for node in stretch for wire in _wires(node)]
-        return [offset if 0 <= offset < loop.period else -1 for offset in offsets]
-
-    middle = loop.repeats // 2
-    pattern = inner(middle)
-    low = high = middle
-    while low > 0 and inner(low - 1) == pattern:
-        low -= 1
-    while high + 1 < loop.repeats and inner(high + 1) == pattern:
-        high += 1
-    return _Loop(loop.start + low * loop.period, loop.period, high + 1 - low)
-
-
-def _crossing(
-    nodes: Sequence[Node], position: dict[Node, int], loop: _Loop
-) -> tuple[Inputs, list[Node]]:
-    """What comes into the stretches, and what of the first is used outside, in any repeat."""
-    inputs: Inputs = {}
-    outputs: list[Node] = []
-    for offset in range(loop.period):
-        repeats = nodes[loop.start + offset : loop.end : loop.period]
-        for wires in zip(*(_wires(node) for node in repeats), strict=True):
-            if not _inside(position, loop, loop.start + offset, wires[0]):
-                inputs[wires] = None
-        if any(
-            not _inside(position, loop, position[node], user)
-            for node in repeats
-            for user in node.users
-        ):
-            outputs.append(repeats[0])
-    return inputs, outputs
-
-
-def _tensors(inputs: Inputs, outputs: Sequence[Node]) -> bool:
-    """Whether nothing but tensors crosses."""
-    crossing = [*outputs, *(wires[0] for wires in inputs)]
-    return all(isinstance(value(node), Tensor) for node in crossing)
-
-
-def _inside(position: dict[Node, int], loop: _Loop, place: int, other: Node) -> bool:
-    """Whether another node lies in the same repeat as the one at a place."""
-    base = place - (place - loop.start) % loop.period
-    return base <= position.get(other, -1) < base + loop.period
-
-
-def _wires(node: Node) -> list[Node]:
-    """The nodes among a gate's arguments, in order, each as often as it stands there."""
-    found: list[Node] = []
-    map_arg((node.args, node.kwargs), found.append)  # type: ignore[arg-type]
-    return found
-
-
-def _kind(node: Node, index: int) -> str:
-    """What two gates must share to be a repeat of each other; a write is like no other."""
-    if writes(node):
-        return f"write {index}"
-
-    def layout(wire: Node) -> Any:
-        return _Layout(value(wire))
-
-    return f"{node.target} {map_arg((node.args, node.kwargs), layout)} {layout(node)}"
-
-
-class _Layout:
-    def __init__(self, like: Any):
-        self._like = like
-
-    def __repr__(self) -> str:
-        like = self._like
-        if isinstance(like, (tuple, list)):
-            return str([_Layout(part) for part in like])
-        if not isinstance(like, Tensor):
-            return "?"
-        return f"<{list(like.shape)} {like.stride()} {like.dtype} {like.device}>"
