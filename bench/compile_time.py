@@ -30,6 +30,7 @@ PARTS: dict[str, tuple[Any, str]] = {
     "capture": (step.captured, "capture"),
     "trace": (step.step.Step, "__init__"),
     "passes": (step.step, "prepare_graph"),
+    "kernels": (step.step, "lower_gates"),
     "compile": (lower.compiler, "_compile"),
     "vectors": (lower.compiler, "vectors_work"),
 }
