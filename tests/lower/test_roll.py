@@ -4,6 +4,7 @@ import copy
 
 import pytest
 import torch
+from torch import nn
 
 from backlit.gates.base import aten
 from backlit.graph.trace import trace
@@ -89,6 +90,29 @@ def test_forward_and_backward_of_a_training_step(kind, precision):
     assert not torch.equal(expected[0], inputs[0])
     for a, b in zip(got, expected, strict=True):
         assert torch.equal(a, b)  # the state too is updated in place
+
+
+class TwoWays(nn.Module):
+    """Two layers in both directions, of one width: their steps look alike."""
+
+    def __init__(self):
+        super().__init__()
+        self.rnn = nn.RNN(8, 4, num_layers=2, bidirectional=True, batch_first=True)
+        self.head = nn.Linear(8, 2)
+
+    def forward(self, x):
+        return self.head(self.rnn(x)[0].mean(1))
+
+
+def test_loops_that_look_alike_are_all_found():
+    torch.manual_seed(0)
+    gm, inputs = step_of(TwoWays(), (torch.randn(2, STEPS, 8), torch.tensor([0, 1])))
+    rolled = roll(copy.deepcopy(gm), inputs)
+    # two layers, two directions, forward and backward
+    assert sum(count >= STEPS - 4 for count in calls(rolled)) == 8
+    expected, got = [t.clone() for t in inputs], [t.clone() for t in inputs]
+    assert torch.equal(gm(*expected)[0], rolled(*got)[0])
+    assert all(torch.equal(a, b) for a, b in zip(got, expected, strict=True))
 
 
 def test_what_repeats_less_often_or_not_at_all_stays():

@@ -48,35 +48,48 @@ def find_loops(nodes: Sequence[Node]) -> list[Loop]:
     for i, node in enumerate(nodes):
         if node.target in PRODUCTS:
             where[ids[i]].append(i)
+    position = {node: i for i, node in enumerate(nodes)}
     found: list[Loop] = []
     for places in where.values():
-        for period, place in _periods(places):
-            if any(loop.start <= place < loop.end for loop in found):
-                continue
-            loop = _around(nodes, ids, place, period)
-            if loop and all(loop.end <= o.start or o.end <= loop.start for o in found):
-                found.append(loop)
+        for period, begins in _periods(places):
+            looked_at = 0
+            for place in begins:
+                if place < looked_at or any(loop.start <= place < loop.end for loop in found):
+                    continue
+                first, last = _alike(ids, place, period)
+                looked_at = last + period
+                loop = _cut(nodes, position, first, last, period)
+                if loop and all(loop.end <= o.start or o.end <= loop.start for o in found):
+                    found.append(loop)
     return sorted(found, key=lambda loop: loop.start)
 
 
-def _periods(places: Sequence[int]) -> Iterator[tuple[int, int]]:
-    """Distances at which products of one kind come again often enough, each with a place."""
+def _periods(places: Sequence[int]) -> Iterator[tuple[int, list[int]]]:
+    """Distances at which products of one kind come again often enough, each with its places."""
     for apart in range(1, _MOST_ALIKE + 1):
         pairs = list(zip(places, places[apart:], strict=False))
         for period, count in Counter(b - a for a, b in pairs).items():
             if count >= WORTH_REPEATS - 1:
-                yield period, next(a for a, b in pairs if b - a == period)
+                yield period, [a for a, b in pairs if b - a == period]
 
 
-def _around(nodes: Sequence[Node], ids: list[int], place: int, period: int) -> Loop | None:
-    """The longest loop of a period that goes through a node, cut where the fewest wires cross."""
+def _alike(ids: list[int], place: int, period: int) -> tuple[int, int]:
+    """The longest range of gates around a place that are as those a period later."""
     first = last = place
     while first > 0 and ids[first - 1] == ids[first - 1 + period]:
         first -= 1
     while last + period < len(ids) and ids[last] == ids[last + period]:
         last += 1
+    return first, last
+
+
+def _cut(
+    nodes: Sequence[Node], position: dict[Node, int], first: int, last: int, period: int
+) -> Loop | None:
+    """The loop in a range, cut where the fewest wires cross."""
     most = (last + period - first) // period
-    position = {node: i for i, node in enumerate(nodes)}
+    if most < WORTH_REPEATS:
+        return None
     best: tuple[tuple[int, bool], Loop] | None = None
     for turn in range(period):
         repeats = (last + period - first - turn) // period
