@@ -16,15 +16,15 @@ RESULTS = ROOT / "bench" / "results" / "speed.json"
 PAGE = ROOT / "docs" / "speed.md"
 PICTURE = ROOT / "docs" / "images" / "speed.svg"
 
-# Why a row is lost, said while it is among the lost ones.
-WHY = {
+# Rows whose ratio says too much or too little by itself.
+DOUBTS = {
     "lstm": (
-        "More than half of the LSTM's step are its matrix products. PyTorch runs all time steps in "
-        "one oneDNN kernel, which keeps weights and gates in the cache; Backlit calls a product "
-        "and a loop over the gates for each step, and a joined weight gradient and a compiled "
-        "update, where it gains, are too small a part to make up for that. The ratio differs from "
-        "run to run between 0.8 and 1.0: where malloc happens to keep the pages that a step frees, "
-        "PyTorch's takes a quarter less time, and Backlit's, of smaller buffers, the same."
+        "the ratio to PyTorch in bfloat16 differs from run to run, between 0.8 and 1.0: where malloc "
+        "happens to keep the pages that a step frees, PyTorch's takes a quarter less time, and "
+        "Backlit's, of smaller buffers, the same. More than half of the step are matrix products. "
+        "PyTorch runs all time steps in one oneDNN kernel, which keeps weights and gates in the "
+        "cache; Backlit calls a product and a loop over the gates for each step, and what it gains "
+        "by a joined weight gradient and a compiled update does not make up for that."
     )
 }
 
@@ -115,16 +115,14 @@ def _summary(found: dict[str, Any]) -> str:
 
 
 def _losing(found: dict[str, Any]) -> str:
-    lost = losses_of(found)
-    if not lost:
-        return "## Where Backlit loses\n\nIn no row that was measured."
     lines = [
         f"- **{name}** against {way}: {r['ratio']:.2f}x [{r['low']:.2f}, {r['high']:.2f}]"
         + ("" if r["high"] < 1 else ", too close to call")
-        for name, way, r in lost
+        for name, way, r in losses_of(found)
     ]
-    reasons = [WHY[name] for name in dict.fromkeys(name for name, _, _ in lost) if name in WHY]
-    return "\n\n".join(["## Where Backlit loses\n\n" + "\n".join(lines), *reasons])
+    told = "\n".join(lines) or "By the medians above, in no row."
+    doubts = [f"**{name}**: {text}" for name, text in DOUBTS.items() if name in found["rows"]]
+    return "\n\n".join(["## Where Backlit loses", told, *doubts])
 
 
 def _roofs(found: dict[str, Any]) -> str:
