@@ -6,6 +6,7 @@ Run ``python tools/speed_page.py`` after a benchmark; ``python bench/speed.py`` 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -126,40 +127,31 @@ def _losing(found: dict[str, Any]) -> str:
 
 
 def _roofs(found: dict[str, Any]) -> str:
-    lines = [
-        "## The machine's rates",
-        "",
-        "| threads | float32 matmul | bfloat16 matmul | copy, read and written |",
-        "|---|---|---|---|",
-    ]
-    for threads, roof in found["roofs"].items():
-        lines.append(
-            f"| {threads} | {roof['float32_flops'] / 1e9:,.0f} GFLOP/s | "
-            f"{roof['bfloat16_flops'] / 1e9:,.0f} GFLOP/s | {roof['copy_bytes'] / 1e9:.1f} GB/s |"
+    rows = [
+        (
+            threads,
+            f"{roof['float32_flops'] / 1e9:,.0f} GFLOP/s",
+            f"{roof['bfloat16_flops'] / 1e9:,.0f} GFLOP/s",
+            f"{roof['copy_bytes'] / 1e9:.1f} GB/s",
         )
-    return "\n".join(lines)
+        for threads, roof in found["roofs"].items()
+    ]
+    head = ("threads", "float32 matmul", "bfloat16 matmul", "copy, read and written")
+    return _section("The machine's rates", "", head, rows)
 
 
 def _watching(found: dict[str, Any]) -> str:
-    if not found["probes"]:
-        return ""
-    lines = [
-        "## What watching costs",
-        "",
+    rows = [
+        (name, _spread(cost["metrics_every_50"]), _spread(cost["watched"]))
+        for name, cost in found["probes"].items()
+    ]
+    text = (
         "Time of a step over that of the compiled step left alone. *Metrics*: each 50th step's "
         "losses are read as numbers. *Watched*: every value on every wire of every step is kept; "
-        "it runs gate by gate, not compiled.",
-        "",
-        "| row | metrics every 50 steps | watched, every step |",
-        "|---|---|---|",
-    ]
-    for name, cost in found["probes"].items():
-        cells = [
-            f"{cost[k]['ratio']:.3f} [{cost[k]['low']:.3f}, {cost[k]['high']:.3f}]"
-            for k in ("metrics_every_50", "watched")
-        ]
-        lines.append(f"| {name} | " + " | ".join(cells) + " |")
-    return "\n".join(lines)
+        "it runs gate by gate, not compiled."
+    )
+    head = ("row", "metrics every 50 steps", "watched, every step")
+    return _section("What watching costs", text, head, rows)
 
 
 def _measured(name: str) -> dict[str, Any]:
@@ -169,70 +161,65 @@ def _measured(name: str) -> dict[str, Any]:
     return {key: value for key, value in found.items() if key != "machine"}
 
 
-def _probes(rows: dict[str, Any]) -> str:
-    rows = {name: row for name, row in rows.items() if "every_step" in row}
-    lines = [
-        "## What probes cost",
-        "",
+def _probes(found: dict[str, Any]) -> str:
+    rows = [
+        (name, _spread(row["every_step"]), _spread(row["every_50_steps"]))
+        for name, row in found.items()
+        if "every_step" in row
+    ]
+    text = (
         "Mean, spread and gradient of each layer, norm and update of each parameter, read in the "
-        "compiled step itself, over the step without (`python bench/probes.py`, one thread).",
-        "",
-        "| row | in every step | in every 50th step |",
-        "|---|---|---|",
+        "compiled step itself, over the step without (`python bench/probes.py`, one thread)."
+    )
+    head = ("row", "in every step", "in every 50th step")
+    return _section("What probes cost", text, head, rows)
+
+
+def _fallback(found: dict[str, Any]) -> str:
+    def times(ratio: dict[str, float]) -> str:
+        return f"{ratio['median']:.2f}x [{ratio['low']:.2f}, {ratio['high']:.2f}]"
+
+    rows = [
+        (name, times(row["ratio"]["eager"]), times(row["ratio"]["eager_fused"]))
+        for name, row in found.items()
     ]
-    for name, row in rows.items():
-        cells = [
-            f"{cost['ratio']:.3f} [{cost['low']:.3f}, {cost['high']:.3f}]"
-            for cost in (row["every_step"], row["every_50_steps"])
-        ]
-        lines.append(f"| {name} | " + " | ".join(cells) + " |")
-    return "\n".join(lines) if rows else ""
-
-
-def _fallback(rows: dict[str, Any]) -> str:
-    lines = [
-        "## Without a C++ compiler",
-        "",
+    text = (
         "Processor time of eager float32 over that of Backlit's plain mode, one thread, float32 in "
-        "both (`python bench/fallback.py`); in brackets the smallest and largest of the pairs.",
-        "",
-        "| row | eager Adam | eager Adam(fused=True) |",
-        "|---|---|---|",
-    ]
-    for name, row in rows.items():
-        cells = [
-            f"{r['median']:.2f}x [{r['low']:.2f}, {r['high']:.2f}]"
-            for r in (row["ratio"]["eager"], row["ratio"]["eager_fused"])
-        ]
-        lines.append(f"| {name} | " + " | ".join(cells) + " |")
-    return "\n".join(lines) if rows else ""
+        "both (`python bench/fallback.py`); in brackets the smallest and largest of the pairs."
+    )
+    head = ("row", "eager Adam", "eager Adam(fused=True)")
+    return _section("Without a C++ compiler", text, head, rows)
 
 
-def _first_step(rows: dict[str, Any]) -> str:
-    lines = [
-        "## Until the first step",
-        "",
-        "Seconds from the networks to the end of the first compiled step, in a new process "
-        "(`python bench/compile_time.py`): with every cache empty, and from the cache that this "
-        "left. Capturing holds the check against PyTorch; kernels are measured once on a machine.",
-        "",
-        "| row | cache | all | capture | trace, passes | kernels | compile |",
-        "|---|---|---|---|---|---|---|",
-    ]
-    for name, turns in rows.items():
+def _first_step(found: dict[str, Any]) -> str:
+    rows = []
+    for name, turns in found.items():
         for turn, part in turns.items():
             wall = {key: seconds.get("wall_s", 0.0) for key, seconds in part.items()}
-            numbers = (
-                wall["whole"],
-                wall["capture"],
-                wall["trace"] + wall["passes"],
-                wall["kernels"],
-                wall["compile"],
-            )
+            made_s = wall["trace"] + wall["passes"]
+            numbers = (wall["whole"], wall["capture"], made_s, wall["kernels"], wall["compile"])
             cache = "empty" if turn == "cold" else "full"
-            cells = " | ".join(f"{seconds:.1f}" for seconds in numbers)
-            lines.append(f"| {name} | {cache} | {cells} |")
-    return "\n".join(lines) if rows else ""
+            rows.append((name, cache, *(f"{seconds:.1f}" for seconds in numbers)))
+    text = (
+        "Seconds from the networks to the end of the first compiled step, in a new process "
+        "(`python bench/compile_time.py`): with every cache empty, and from the cache that this "
+        "left. Capturing holds the check against PyTorch; kernels are measured once on a machine."
+    )
+    head = ("row", "cache", "all", "capture", "trace, passes", "kernels", "compile")
+    return _section("Until the first step", text, head, rows)
+
+
+def _spread(cost: dict[str, float]) -> str:
+    return f"{cost['ratio']:.3f} [{cost['low']:.3f}, {cost['high']:.3f}]"
+
+
+def _section(title: str, text: str, head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A heading, a paragraph and a table; nothing where the table would be empty."""
+    table = [" | ".join(cells) for cells in (head, *rows)]
+    lines = [f"| {cells} |" for cells in table]
+    lines.insert(1, "|" + "---|" * len(head))
+    parts = [f"## {title}", text, "\n".join(lines)]
+    return "\n\n".join(part for part in parts if part) if rows else ""
 
 
 def main() -> None:
