@@ -141,10 +141,7 @@ def _roofs(found: dict[str, Any]) -> str:
 
 
 def _watching(found: dict[str, Any]) -> str:
-    rows = [
-        (name, _spread(cost["metrics_every_50"]), _spread(cost["watched"]))
-        for name, cost in found["probes"].items()
-    ]
+    rows = _costs(found["probes"], "metrics_every_50", "watched")
     text = (
         "Time of a step over that of the compiled step left alone. *Metrics*: each 50th step's "
         "losses are read as numbers. *Watched*: every value on every wire of every step is kept; "
@@ -162,11 +159,7 @@ def _measured(name: str) -> dict[str, Any]:
 
 
 def _probes(found: dict[str, Any]) -> str:
-    rows = [
-        (name, _spread(row["every_step"]), _spread(row["every_50_steps"]))
-        for name, row in found.items()
-        if "every_step" in row
-    ]
+    rows = _costs(found, "every_step", "every_50_steps")
     text = (
         "Mean, spread and gradient of each layer, norm and update of each parameter, read in the "
         "compiled step itself, over the step without (`python bench/probes.py`, one thread)."
@@ -209,8 +202,16 @@ def _first_step(found: dict[str, Any]) -> str:
     return _section("Until the first step", text, head, rows)
 
 
-def _spread(cost: dict[str, float]) -> str:
-    return f"{cost['ratio']:.3f} [{cost['low']:.3f}, {cost['high']:.3f}]"
+def _costs(found: dict[str, Any], *kinds: str) -> list[list[str]]:
+    """The named costs of each row that has them, with their intervals."""
+    return [
+        [
+            name,
+            *(f"{c['ratio']:.3f} [{c['low']:.3f}, {c['high']:.3f}]" for c in map(row.get, kinds)),
+        ]
+        for name, row in found.items()
+        if set(kinds) <= set(row)
+    ]
 
 
 def _section(title: str, text: str, head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

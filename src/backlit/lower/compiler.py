@@ -18,6 +18,8 @@ import torch
 from torch import Tensor
 from torch.fx import GraphModule
 
+from backlit.graph.backprop import output_wires, placeholders
+from backlit.graph.trace import real_like
 from backlit.lower import cache
 from backlit.lower.direct.call import direct_call
 from backlit.lower.early_kernels import early_kernels
@@ -66,7 +68,7 @@ def compile_graph(
     if rolled is None:
         return _compiled(gm, inputs, say)
     parts: Any = rolled.named_children()
-    pieces = {name: _compiled(part, _like(part), say) for name, part in parts}
+    pieces = {name: _compiled(part, _examples(part), say) for name, part in parts}
     for node in rolled.graph.nodes:
         if node.op == "call_module":
             node.op, node.target = "call_function", pieces[node.target]
@@ -101,9 +103,7 @@ class _Made:
     names: dict[str, Any] = field(default_factory=dict)
 
 
-def _compile(
-    gm: GraphModule, inputs: Sequence[Tensor], settings: Mapping[str, Any] = _SETTINGS
-) -> _Made:
+def _compile(gm: GraphModule, inputs: Sequence[Tensor], settings: Mapping[str, Any]) -> _Made:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # what PyTorch deprecates in its own files
         import torch._inductor.config as config
@@ -116,7 +116,7 @@ def _compile(
         parts.append((graph, result))
         return result
 
-    width = len(_outputs(gm))
+    width = len(output_wires(gm))
     patched = {**settings, "cpp.vec_isa_ok": vectors_work()}
     with torch.no_grad(), warnings.catch_warnings(), config.patch(patched), early_kernels():
         warnings.simplefilter("ignore")  # inductor's notes on its own internals
@@ -126,22 +126,13 @@ def _compile(
         graph, result = parts[0]
         call = getattr(result, "current_callable", None)
         # Inputs merged or updates done behind the module's back would show in the counts.
-        whole = len(_outputs(graph)) == width and len(_placeholders(graph)) == len(inputs)
+        whole = len(output_wires(graph)) == width and len(placeholders(graph)) == len(inputs)
         if whole and call is not None and not (result.constants or result.torchbind_constants):
             made.code = result.source_code
             made.names = getattr(call, "__func__", call).__globals__
     return made
 
 
-def _like(gm: GraphModule) -> list[Tensor]:
+def _examples(gm: GraphModule) -> list[Tensor]:
     """Tensors laid out like those on a graph's placeholders."""
-    vals = [node.meta["val"] for node in _placeholders(gm)]
-    return [torch.empty_strided(v.shape, v.stride(), dtype=v.dtype, device=v.device) for v in vals]
-
-
-def _outputs(gm: GraphModule) -> tuple[Any, ...]:
-    return tuple(next(iter(reversed(gm.graph.nodes))).args[0])
-
-
-def _placeholders(gm: GraphModule) -> list[Any]:
-    return [node for node in gm.graph.nodes if node.op == "placeholder"]
+    return real_like([node.meta["val"] for node in placeholders(gm)])

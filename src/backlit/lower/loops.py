@@ -12,7 +12,7 @@ from torch.fx import Node
 from torch.fx.node import map_arg
 
 from backlit.gates.base import aten
-from backlit.lower.passes.common import value, writes
+from backlit.lower.passes.common import nodes_in, value, writes
 
 WORTH_REPEATS = 16
 """Fewer are compiled as they stand: what is fused over their borders is worth more."""
@@ -156,10 +156,8 @@ def _inside(position: dict[Node, int], loop: Loop, place: int, other: Node) -> b
 
 
 def wires_of(node: Node) -> list[Node]:
-    """The nodes among a gate's arguments, in order, each as often as it stands there."""
-    found: list[Node] = []
-    map_arg((node.args, node.kwargs), found.append)  # type: ignore[arg-type]
-    return found
+    """The nodes among a gate's arguments."""
+    return nodes_in((node.args, node.kwargs))
 
 
 def _kind(node: Node, index: int) -> str:
@@ -167,20 +165,15 @@ def _kind(node: Node, index: int) -> str:
     if writes(node):
         return f"write {index}"
 
-    def layout(wire: Node) -> Any:
-        return _Layout(value(wire))
+    def layout(wire: Node) -> str:
+        return _layout(value(wire))
 
     return f"{node.target} {map_arg((node.args, node.kwargs), layout)} {layout(node)}"
 
 
-class _Layout:
-    def __init__(self, like: Any):
-        self._like = like
-
-    def __repr__(self) -> str:
-        like = self._like
-        if isinstance(like, (tuple, list)):
-            return str([_Layout(part) for part in like])
-        if not isinstance(like, Tensor):
-            return "?"
-        return f"<{list(like.shape)} {like.stride()} {like.dtype} {like.device}>"
+def _layout(like: Any) -> str:
+    if isinstance(like, (tuple, list)):
+        return str([_layout(part) for part in like])
+    if not isinstance(like, Tensor):
+        return "?"
+    return f"<{list(like.shape)} {like.stride()} {like.dtype} {like.device}>"

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import torch
 from torch import Tensor
 from torch.fx import GraphModule, Node
 
@@ -13,7 +12,7 @@ from backlit.errors import GateError
 from backlit.gates.base import aten
 from backlit.graph.backprop import placeholders
 from backlit.graph.origin import origin_of, stamp
-from backlit.graph.trace import trace
+from backlit.graph.trace import real_like, trace
 from backlit.lower.passes.common import value, writes
 
 
@@ -52,10 +51,7 @@ def retrace(gm: GraphModule, run: Callable[[Node, dict[Node, Any]], Any]) -> Gra
             for result in results
         ]
 
-    examples = [
-        torch.empty_strided(v.shape, v.stride(), dtype=v.dtype, device=v.device)
-        for v in (wire.meta["val"] for wire in wires)
-    ]
+    examples = real_like([wire.meta["val"] for wire in wires])
     new, _ = trace(whole, examples, [wire.name for wire in wires])
     _write_again(new, copies, [wires.index(copy.args[0]) for copy in copies])
     return new

@@ -14,12 +14,11 @@ import torch
 from torch import Tensor
 from torch._ops import OpOverload
 from torch.fx import GraphModule, Node
-from torch.fx.node import map_arg
 
 from backlit.gates.base import aten
 from backlit.graph.backprop import placeholders
 from backlit.lower.direct.aliases import shares_memory
-from backlit.lower.passes.common import writes
+from backlit.lower.passes.common import nodes_in, writes
 
 # Bindings that take a gate's own arguments by position, quicker than the general call.
 _BOUND: dict[Any, Any] = {
@@ -120,7 +119,7 @@ def _function(
 
     nodes = list(body)
     last = {wire: node for node in nodes for wire in node.all_input_nodes}
-    stay = {*inputs, *_nodes(result)}
+    stay = {*inputs, *nodes_in(result)}
     lines = [f"def run({', '.join(names.values())}):"]
     for node in nodes:
         names[node] = f"n{len(names)}"
@@ -141,12 +140,6 @@ def _function(
     exec("\n".join(lines), known)
     made: Callable[..., Any] = known["run"]
     return made
-
-
-def _nodes(result: Any) -> list[Node]:
-    found: list[Node] = []
-    map_arg(result, found.append)  # type: ignore[arg-type]
-    return found
 
 
 def _binding(node: Node, view: bool) -> Any:

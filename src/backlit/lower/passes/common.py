@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.fx import Graph, Node
+from torch.fx.node import map_arg
 
 from backlit.gates.base import aten
 from backlit.graph.origin import origin_of
@@ -45,6 +46,13 @@ _OTHER_VIEWS = {
 def value(node: Any) -> Any:
     """The node's example value, None where it has none."""
     return node.meta.get("val") if isinstance(node, Node) else None
+
+
+def nodes_in(part: Any) -> list[Node]:
+    """The nodes among a gate's arguments or results, in order, each as often as it stands there."""
+    found: list[Node] = []
+    map_arg(part, found.append)  # type: ignore[arg-type]
+    return found
 
 
 def writes(node: Node) -> bool:
