@@ -12,7 +12,6 @@ from typing import Any
 
 from torch.fx import GraphModule
 
-from backlit.lower.batched_products import batch_products
 from backlit.lower.direct.activations import fuse_activations
 from backlit.lower.direct.adam import fuse_adam
 from backlit.lower.direct.average import fuse_averages
@@ -40,7 +39,6 @@ __all__ = [
 _PASSES: tuple[Callable[[GraphModule], int], ...] = (
     dead_writes,
     turn_products,
-    batch_products,
     add_products,
     fuse_batch_norm,
     fuse_activations,
