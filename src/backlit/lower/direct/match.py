@@ -73,7 +73,7 @@ def insert(before: Node, code: Callable[..., Any], arguments: list[Any]) -> Node
     graph: Graph = before.graph
     tracer, last = GraphAppendingTracer(graph), before.prev
     with graph.inserting_before(before):
-        wires: Any = map_arg(arguments, lambda wire: Proxy(wire, tracer))  # type: ignore
+        wires: Any = map_arg(arguments, lambda wire: Proxy(wire, tracer))  # type: ignore[arg-type, return-value]
         made: Any = code(*wires)
     while last.next is not before:
         last = last.next
