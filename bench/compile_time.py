@@ -32,7 +32,6 @@ PARTS: dict[str, tuple[Any, str]] = {
     "passes": (step.step, "prepare_graph"),
     "kernels": (step.step, "lower_gates"),
     "compile": (lower.compiler, "_compile"),
-    "vectors": (lower.compiler, "vectors_work"),
 }
 
 

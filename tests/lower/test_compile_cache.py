@@ -68,8 +68,8 @@ def test_two_processes_share_and_a_cut_entry_is_made_again(tmp_path):
     first, second = run(), run()
     assert first[0] == "compiled" and first[-1] == "compiler imported"
     assert second[-1] == "from the cache" and second[:2] == first[:2]
-    (library,) = list(tmp_path.rglob("kernel_0.so"))
+    (library,) = list(tmp_path.rglob("kernels_0.so"))
     library.write_bytes(library.read_bytes()[:1000])
     third = run()
-    assert "is damaged (kernel_0.so); compiling it again" in third[2]
+    assert "is damaged (kernels_0.so); compiling it again" in third[2]
     assert third[1] == first[1] and run() == second

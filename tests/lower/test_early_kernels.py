@@ -1,4 +1,4 @@
-"""Kernels are given to the C++ compiler as they are written, each once."""
+"""Kernels are given to the C++ compiler as they are written, several in a file."""
 
 import warnings
 
@@ -6,26 +6,33 @@ import pytest
 import torch
 
 from backlit.graph.trace import trace
-from backlit.lower import compile_graph, compiler_available
+from backlit.lower import compile_graph, compiler_available, early_kernels
 
 
 @pytest.mark.skipif(not compiler_available(), reason="no C++ compiler")
-def test_every_kernel_is_at_work_before_the_step_asks_for_it(tmp_path, monkeypatch):
+@pytest.mark.parametrize(("long", "files"), [(1, 3), (10**6, 1)])
+def test_every_kernel_comes_out_of_a_file_started_early(tmp_path, monkeypatch, long, files):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # what PyTorch deprecates in its own files
         from torch._inductor.async_compile import AsyncCompile
+        from torch._inductor.codecache import CppPythonBindingsCodeCache
     monkeypatch.setenv("BACKLIT_CACHE", str(tmp_path))
-    asked = []
-    compiled = AsyncCompile.cpp_pybinding
+    monkeypatch.setattr(early_kernels, "_LONG", long)
+    alone, built = [], []
+    monkeypatch.setattr(AsyncCompile, "cpp_pybinding", lambda self, *given: alone.append(given))
+    load = CppPythonBindingsCodeCache.load_async
 
-    def ask(self, types, code):
-        asked.append((types, code))
-        return compiled(self, types, code)
+    def build(text, *given, **options):
+        built.append(text)
+        return load(text, *given, **options)
 
-    monkeypatch.setattr(AsyncCompile, "cpp_pybinding", ask)
-    inputs = [torch.randn(64, 32), torch.randn(32, 16)]
-    gm, _ = trace(lambda x, w: ((x.exp() @ w).sum(0), x.sin().sum()), inputs)
-    got = compile_graph(gm, inputs)(*inputs)
-    torch.testing.assert_close(tuple(got), tuple(gm(*inputs)))
-    n = len(asked) // 2
-    assert n >= 2 and asked[:n] == asked[n:]
+    monkeypatch.setattr(CppPythonBindingsCodeCache, "load_async", build)
+    inputs = [torch.randn(n, m, dtype=torch.float64) for n, m in ((64, 32), (32, 16))]
+    gm, _ = trace(lambda x, w: (((x.exp() @ w).sin() @ w.T).sum(0), x.cos().sum()), inputs)
+    for _ in range(2):  # compiled; out of the cache
+        got = compile_graph(gm, inputs)(*inputs)
+        torch.testing.assert_close(tuple(got), tuple(gm(*inputs)))
+    first, *others = built
+    assert "kernel_py" in first and len(others) == files
+    assert sum(text.count("PyMODINIT_FUNC PyInit_kernel") for text in others) == 3
+    assert not alone

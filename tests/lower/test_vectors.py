@@ -1,44 +1,54 @@
-"""The compiler is asked once which vector instructions it builds for."""
+"""Vectors are taken on trust; where their kernels cannot be built, narrower ones."""
 
-import json
+import warnings
 
 import pytest
 
-from backlit.lower import vectors
+from backlit.lower.vectors import widest_vectors
 
-isa = pytest.importorskip("torch._inductor.cpu_vec_isa")
-
-
-@pytest.fixture
-def asked(monkeypatch, tmp_path):
-    """How often a library was built to find out; each succeeds."""
-    found = []
-    monkeypatch.setattr(vectors, "cache_folder", lambda: tmp_path)
-    monkeypatch.setattr(vectors.platform, "machine", lambda: "x86_64")
-    monkeypatch.setattr(isa, "x86_isa_checker", lambda: ["avx2"])
-    monkeypatch.setattr(isa.VecAVX2, "check_build", lambda self, code: found.append(1) or True)
-    return found
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # what PyTorch deprecates in its own files
+    from torch._inductor import config
+    from torch._inductor.exc import CppCompileError, InductorError
 
 
-def test_asked_once_for_a_machine(asked, tmp_path):
-    assert vectors.vectors_work() and vectors.vectors_work()
+def failing(error, times):
+    """What fails a number of times, and the width asked for each time."""
+    asked = []
+
+    def make():
+        asked.append((config.cpp.vec_isa_ok, config.cpp.simdlen))
+        if len(asked) <= times:
+            raise error
+        return "made"
+
+    return make, asked
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        CppCompileError(["g++"], "unrecognized option"),
+        InductorError(CppCompileError(["g++"], "unrecognized option"), None),
+        ImportError("undefined symbol: Sleef_expf16_u10"),
+    ],
+)
+@pytest.mark.parametrize("times", [0, 1, 2])
+def test_narrower_where_the_wider_cannot_be_built_or_loaded(error, times):
+    make, asked = failing(error, times)
+    assert widest_vectors(make) == "made"
+    assert asked == [(True, None), (True, 256), (True, 0)][: times + 1]
+
+
+def test_no_compiler_that_works_is_said():
+    make, asked = failing(CppCompileError(["g++"], "no space left on device"), 9)
+    with pytest.raises(CppCompileError, match="no space left"):
+        widest_vectors(make)
+    assert len(asked) == 3
+
+
+def test_another_error_is_not_tried_again():
+    make, asked = failing(ValueError("expected another shape"), 9)
+    with pytest.raises(ValueError, match="another shape"):
+        widest_vectors(make)
     assert len(asked) == 1
-
-
-@pytest.mark.parametrize("content", ["", "{", "[]", json.dumps({"works": "another machine"})])
-def test_asked_again_where_the_answer_is_damaged_or_of_another_machine(asked, tmp_path, content):
-    (tmp_path / "vectors.json").write_text(content)
-    assert vectors.vectors_work()
-    assert len(asked) == 1
-
-
-def test_left_to_pytorch_where_it_fails(asked, monkeypatch, tmp_path):
-    monkeypatch.setattr(isa.VecAVX2, "check_build", lambda self, code: False)
-    assert vectors.vectors_work() is None
-    assert not (tmp_path / "vectors.json").exists()
-
-
-def test_a_folder_that_cannot_be_written_is_no_error(asked, monkeypatch, tmp_path):
-    (tmp_path / "file").write_text("")
-    monkeypatch.setattr(vectors, "cache_folder", lambda: tmp_path / "file")
-    assert vectors.vectors_work()

@@ -20,7 +20,6 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
-from unittest.mock import patch
 
 import torch
 from torch import Tensor
@@ -32,7 +31,7 @@ from backlit.lower.kept_buffers import NAME, ask_for_kept, shared_buffers
 Compiled = Callable[[list[Tensor]], Any]
 Say = Callable[[str], None]
 
-_FORMAT = 1
+_FORMAT = 2
 _KEPT = 64  # entries; a DCGAN's step has some 2 MB
 _MANIFEST, _CODE = "manifest.json", "step.py"
 
@@ -101,7 +100,7 @@ def save(key: str, code: str, names: Mapping[str, Any], say: Say | None = None) 
         say: told, in one line, why a folder cannot be written.
     """
     kernels = {
-        name: Path(value.__self__.__file__)
+        name: (Path(value.__self__.__file__), value.__self__.__spec__.name.rpartition(".")[2])
         for name, value in names.items()
         if isinstance(getattr(value, "__self__", None), ModuleType)
         and str(getattr(value.__self__, "__file__", "")).endswith(".so")
@@ -114,12 +113,14 @@ def save(key: str, code: str, names: Mapping[str, Any], say: Say | None = None) 
         home.mkdir(parents=True, exist_ok=True, mode=0o700)
         aside = Path(tempfile.mkdtemp(prefix=".", dir=home))
         try:
-            places = {name: f"kernel_{i}.so" for i, name in enumerate(kernels)}
+            sources = dict.fromkeys(source for source, _ in kernels.values())
+            places = {source: f"kernels_{i}.so" for i, source in enumerate(sources)}
             _write(aside / _CODE, code.encode())
-            for name, source in kernels.items():
-                _write(aside / places[name], source.read_bytes())
+            for source, place in places.items():
+                _write(aside / place, source.read_bytes())
             files = {name: _sum(aside / name) for name in [_CODE, *places.values()]}
-            text = json.dumps({"files": files, "kernels": places}, indent=1)
+            listed = {name: [places[source], entry] for name, (source, entry) in kernels.items()}
+            text = json.dumps({"files": files, "kernels": listed}, indent=1)
             _write(aside / _MANIFEST, text.encode())
             if not (home / key).exists():
                 aside.replace(home / key)
@@ -168,7 +169,7 @@ class _Kernels(_Later):
 _IMPORT = re.compile(r"^from (torch\._inductor\S*) import (\w+)(?: as (\w+))?$", re.MULTILINE)
 
 
-def _run(entry: Path, kernels: Mapping[str, str]) -> Compiled:
+def _run(entry: Path, kernels: Mapping[str, Sequence[str]]) -> Compiled:
     names: dict[str, Any] = {"__name__": f"backlit_compiled_{entry.name[:16]}"}
     path = entry / _CODE
     code = ask_for_kept(path.read_text(encoding="utf-8"))
@@ -179,23 +180,26 @@ def _run(entry: Path, kernels: Mapping[str, str]) -> Compiled:
     names["AsyncCompile"] = _Bound
     names["extern_kernels"] = _Kernels("torch._inductor.select_algorithm", "extern_kernels")
     exec(compile(_IMPORT.sub("", code), str(path), "exec"), names)
-    # How a kernel finds a tensor's memory: its module reads the address as it is loaded.
-    guards: Any = torch._C._dynamo.guards  # type: ignore[attr-defined]
-    address = str(guards._torchinductor_pyobject_tensor_data_ptr)
-    with patch.dict(os.environ, {"_TORCHINDUCTOR_PYOBJECT_TENSOR_DATA_PTR": address}):
-        for name, file in kernels.items():
-            names[name] = _library(entry / file).kernel
+    for name, (file, module) in kernels.items():
+        names[name] = library(entry / file, module).kernel
     return names["call"]
 
 
-def _library(path: Path) -> Any:
-    name = f"{path.parent.name[:16]}_{path.stem}.kernel"
+def library(path: Path, module: str) -> Any:
+    """A module out of a shared library, which may hold several."""
+    name = f"{path.parent.name[:16]}_{path.stem}.{module}"
     loader = importlib.machinery.ExtensionFileLoader(name, str(path))
     spec = importlib.util.spec_from_loader(name, loader)
     assert spec is not None
-    module = importlib.util.module_from_spec(spec)
-    loader.exec_module(module)
-    return module
+    # How a kernel finds a tensor's memory: its module reads the address as it is loaded.
+    guards: Any = torch._C._dynamo.guards  # type: ignore[attr-defined]
+    # Left there: taken back, other threads that start programs would see half an environment.
+    os.environ["_TORCHINDUCTOR_PYOBJECT_TENSOR_DATA_PTR"] = str(
+        guards._torchinductor_pyobject_tensor_data_ptr
+    )
+    made = importlib.util.module_from_spec(spec)
+    loader.exec_module(made)
+    return made
 
 
 def _wrong(entry: Path, manifest: Any) -> str | None:
@@ -204,8 +208,9 @@ def _wrong(entry: Path, manifest: Any) -> str | None:
         for name, expected in manifest["files"].items():
             if _sum(entry / name) != expected:
                 return name
-        return None if set(manifest["kernels"].values()) <= set(manifest["files"]) else _MANIFEST
-    except (OSError, KeyError, AttributeError, TypeError):
+        needed = {file for file, _ in manifest["kernels"].values()}
+        return None if needed <= set(manifest["files"]) else _MANIFEST
+    except (OSError, KeyError, AttributeError, TypeError, ValueError):
         return _MANIFEST
 
 

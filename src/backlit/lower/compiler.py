@@ -26,7 +26,7 @@ from backlit.lower.early_kernels import early_kernels
 from backlit.lower.hold_scalars import hold_scalars
 from backlit.lower.layout import channels_last
 from backlit.lower.roll import roll
-from backlit.lower.vectors import vectors_work
+from backlit.lower.vectors import widest_vectors
 
 # Its own cache writes pickles; ours keeps the result instead.
 _SETTINGS: dict[str, Any] = {"fx_graph_cache": False}
@@ -111,17 +111,20 @@ def _compile(gm: GraphModule, inputs: Sequence[Tensor], settings: Mapping[str, A
 
     parts: list[tuple[GraphModule, Any]] = []
 
+    def make() -> Any:
+        parts.clear()
+        with early_kernels():
+            return compile_fx(copy.deepcopy(gm), list(inputs), inner_compile=inner)
+
     def inner(graph: GraphModule, examples: Sequence[Any], **options: Any) -> Any:
         result = compile_fx_inner(graph, examples, **options)
         parts.append((graph, result))
         return result
 
     width = len(output_wires(gm))
-    patched = {**settings, "cpp.vec_isa_ok": vectors_work()}
-    with torch.no_grad(), warnings.catch_warnings(), config.patch(patched), early_kernels():
+    with torch.no_grad(), warnings.catch_warnings(), config.patch(dict(settings)):
         warnings.simplefilter("ignore")  # inductor's notes on its own internals
-        function: Any = compile_fx(copy.deepcopy(gm), list(inputs), inner_compile=inner)
-    made = _Made(function)
+        made = _Made(widest_vectors(make))
     if len(parts) == 1:
         graph, result = parts[0]
         call = getattr(result, "current_callable", None)

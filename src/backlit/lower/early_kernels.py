@@ -1,21 +1,38 @@
-"""The C++ compiler starts on each kernel as soon as its text is written.
+"""The C++ compiler starts while the step's text is still written, on files of several kernels.
 
-PyTorch's compiler starts it when the text of the whole step is there, and one processor core
-writes that text while the others wait. Asked for the same kernel again, it takes the one at work.
+PyTorch's compiler starts it when the text of the whole step is there, once for each kernel; one
+processor core writes that text while the others wait, and each start reads PyTorch's headers
+again, which takes longer than a usual kernel does.
 """
 
 from __future__ import annotations
 
 import ast
+import contextvars
+import functools
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 from unittest.mock import patch
+
+from backlit.lower.cache import library
 
 _KERNEL = re.compile(
     r"\s*async_compile\.cpp_pybinding\((?P<types>\[.*?\]), r'''(?P<code>.*)'''\)\s*", re.DOTALL
 )
+_INCLUDE = re.compile(r"^\s*#include .*$", re.MULTILINE)
+
+# Characters of a file: starting costs as much as some 25,000, and few files leave cores idle.
+_LONG = 50_000
+
+_FIRST = """
+#include <torch/csrc/inductor/cpp_prefix.h>
+extern "C" void kernel(float* x) { at::vec::Vectorized<float>(1).store(x); }
+"""
+
+Kernel = Callable[..., None]
 
 
 @contextmanager
@@ -23,10 +40,12 @@ def early_kernels() -> Iterator[None]:
     """While entered, kernels are compiled as they are written; needs PyTorch's names as in 2.13."""
     try:
         from torch._inductor.async_compile import AsyncCompile
+        from torch._inductor.codecache import CppPythonBindingsCodeCache, LambdaFuture
         from torch._inductor.codegen.wrapper import PythonWrapperCodegen
 
         writer: Any = PythonWrapperCodegen
-        define, start = writer.define_kernel, AsyncCompile().cpp_pybinding
+        define, alone = writer.define_kernel, AsyncCompile.cpp_pybinding
+        files = _Files(CppPythonBindingsCodeCache, AsyncCompile.submit)
     except (ImportError, AttributeError):
         yield
         return
@@ -34,8 +53,91 @@ def early_kernels() -> Iterator[None]:
     def define_and_start(self: Any, name: str, body: str, *args: Any, **options: Any) -> Any:
         found = _KERNEL.fullmatch(body)
         if found:
-            start(ast.literal_eval(found["types"]), found["code"])
+            files.add(ast.literal_eval(found["types"]), found["code"])
         return define(self, name, body, *args, **options)
 
-    with patch.object(writer, "define_kernel", define_and_start):
+    def take(self: Any, types: list[str], code: str) -> Any:
+        kernel = files.get(types, code)
+        return alone(self, types, code) if kernel is None else LambdaFuture(kernel)
+
+    files.read_headers()
+    with (
+        patch.object(writer, "define_kernel", define_and_start),
+        patch.object(AsyncCompile, "cpp_pybinding", take),
+    ):
         yield
+
+
+class _Files:
+    """Kernels gathered into files, each given to the C++ compiler when it is long enough.
+
+    Args:
+        bindings: the compiler's class that builds a kernel's library and binds it to Python.
+        submit: starts a call in another thread.
+    """
+
+    def __init__(self, bindings: Any, submit: Callable[..., Any]):
+        self._bindings, self._submit = bindings, submit
+        self._kernels: dict[tuple[str, ...], Callable[[], Kernel]] = {}
+        self._waiting: dict[tuple[str, ...], str] = {}
+
+    def read_headers(self) -> None:
+        """Has PyTorch's headers compiled, once for a machine, before the first text is there."""
+        build = functools.partial(self._bindings.load_async, self._bound(["float*"], _FIRST), "cpu")
+        # In another thread the settings would be PyTorch's own.
+        self._submit(functools.partial(contextvars.copy_context().run, build))
+
+    def add(self, types: list[str], code: str) -> None:
+        """Takes a kernel's text in, and may start the compiler."""
+        key = (*types, code)
+        if key not in self._kernels:
+            self._waiting.setdefault(key, self._bound(types, code))
+        if sum(map(len, self._waiting.values())) > _LONG:
+            self._start()
+
+    def get(self, types: list[str], code: str) -> Callable[[], Kernel] | None:
+        """What waits for a kernel's library and gives its function; None if it was not added."""
+        self._start()
+        return self._kernels.get((*types, code))
+
+    def _bound(self, types: list[str], code: str) -> str:
+        """A kernel's text with what makes it a Python module."""
+        given = ", ".join(
+            f"parse_arg<{one.replace('const ', '')}>(args, {i})" for i, one in enumerate(types)
+        )
+        return code + self._bindings.suffix_template.format(
+            entry_func=self._bindings.entry_function,
+            call_entry_func=self._bindings.call_entry_function.format(given),
+            extra_parse_arg="",
+            arg_len=len(types),
+        )
+
+    def _start(self) -> None:
+        """Gives the kernels that wait to the compiler, as one file."""
+        if not self._waiting:
+            return
+        first = self._bindings.entry_function  # the name PyTorch loads a library by
+        entries = [first, *(f"{first}_{i}" for i in range(1, len(self._waiting)))]
+        built = self._bindings.load_async(
+            one_file(list(self._waiting.values()), entries), "cpu", submit_fn=self._submit
+        )
+        for key, entry in zip(self._waiting, entries, strict=True):
+            self._kernels[key] = functools.partial(_kernel, built, entry)
+        self._waiting = {}
+
+
+def one_file(texts: list[str], entries: list[str]) -> str:
+    """Texts that each make one module `kernel`, as one that makes a module for every entry."""
+    includes = dict.fromkeys(line.strip() for text in texts for line in _INCLUDE.findall(text))
+    parts = [
+        f"#define kernel {entry}\n#define PyInit_kernel PyInit_{entry}\nnamespace in_{entry} {{\n"
+        f"{_INCLUDE.sub('', text)}\n}}\n#undef kernel\n#undef PyInit_kernel\n"
+        for text, entry in zip(texts, entries, strict=True)
+    ]
+    return "\n".join(["#define PY_SSIZE_T_CLEAN", *includes, *parts])
+
+
+def _kernel(built: Callable[[], Any], entry: str) -> Kernel:
+    """A kernel's function out of the library of its file, waited for."""
+    kernel: Kernel = library(Path(built().__file__), entry).kernel
+    return kernel

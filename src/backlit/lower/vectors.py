@@ -1,70 +1,32 @@
-"""Which vector instructions generated code may use: asked of the compiler once for a machine.
+"""The processor's vectors in generated code: taken on trust, narrower ones where they fail.
 
 PyTorch's compiler builds and loads a library for every set of instructions the processor has, in
-each process that compiles. The widest set is the one it takes, so that one is tried alone, and
-the answer is kept for this processor, this PyTorch and this compiler.
+each process that compiles, before it writes the first kernel. Building the kernels shows the same.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
-import os
-import platform
-import subprocess
-import tempfile
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable
+from typing import TypeVar
 
-import torch
-
-from backlit.folders import cache_folder
-from backlit.lower.machine import processor
+T = TypeVar("T")
 
 
-def vectors_work() -> bool | None:
-    """True where the compiler builds for the processor's widest vectors; None: not known."""
-    try:
-        from torch._inductor import cpu_vec_isa
-        from torch._inductor.cpp_builder import get_cpp_compiler
+def widest_vectors(make: Callable[[], T]) -> T:
+    """What `make` compiles, with the widest vectors whose kernels can be built and loaded.
 
-        flags = cpu_vec_isa.x86_isa_checker()
-        known: Any = cpu_vec_isa.supported_vec_isa_list
-        widest = next((i for i in known if all(f in flags for f in str(i).split())), None)
-        if platform.machine() not in ("x86_64", "AMD64") or widest is None:
-            return None
-        told = subprocess.run([get_cpp_compiler(), "--version"], capture_output=True, text=True)
-        facts = [torch.__version__, processor(), sorted(flags), str(widest), told.stdout]
-        key = hashlib.sha256(json.dumps(facts).encode()).hexdigest()
-        path = cache_folder() / "vectors.json"
-        if _read(path) == key:
-            return True
-        if not widest.check_build(cpu_vec_isa.VecISA._avx_code):
-            return None
-    except (ImportError, AttributeError, OSError):  # PyTorch asks itself, at length
-        return None
-    _write(path, key)
-    return True
+    Raises: what `make` raises for another reason, or even without vectors.
+    """
+    from torch._inductor import config
+    from torch._inductor.exc import CppCompileError
 
-
-def _read(path: Path) -> str | None:
-    try:
-        return str(json.loads(path.read_text(encoding="utf-8"))["works"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-
-
-def _write(path: Path, key: str) -> None:
-    """Written aside and renamed; a folder that cannot be written only costs the next question."""
-    aside = None
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, aside = tempfile.mkstemp(prefix=".vectors-", dir=path.parent)
-        with open(handle, "w", encoding="utf-8") as file:
-            json.dump({"works": key}, file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(aside, path)
-    except OSError:
-        if aside is not None:
-            Path(aside).unlink(missing_ok=True)
+    bits = None  # the widest there are
+    while True:
+        try:
+            with config.patch({"cpp.vec_isa_ok": True, "cpp.simdlen": bits}):
+                return make()
+        except Exception as error:
+            cause = getattr(error, "inner_exception", error)
+            if bits == 0 or not isinstance(cause, (CppCompileError, ImportError)):
+                raise
+            bits = 256 if bits is None else 0
