@@ -76,6 +76,7 @@ def main() -> None:
             environment = {
                 **os.environ,
                 "TORCHINDUCTOR_CACHE_DIR": f"{cache}/inductor",
+                "TMPDIR": cache,  # where PyTorch keeps its compiled headers
                 "XDG_CACHE_HOME": cache,
             }
             for turn in ("cold", "cached"):
