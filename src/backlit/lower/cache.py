@@ -6,6 +6,7 @@ sum its manifest tells; else it is thrown away and the graph is compiled again.
 
 from __future__ import annotations
 
+import ast
 import functools
 import hashlib
 import importlib.machinery
@@ -16,6 +17,7 @@ import platform
 import re
 import shutil
 import tempfile
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
@@ -27,6 +29,7 @@ from torch.fx import GraphModule
 
 from backlit.folders import cache_folder
 from backlit.lower.kept_buffers import NAME, ask_for_kept, shared_buffers
+from backlit.lower.made_once import make_once
 
 Compiled = Callable[[list[Tensor]], Any]
 Say = Callable[[str], None]
@@ -66,10 +69,11 @@ def key_of(gm: GraphModule, inputs: Sequence[Tensor], settings: Mapping[str, Any
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
 
-def load(key: str, say: Say | None = None) -> Compiled | None:
+def load(key: str, say: Say | None = None, stay: Sequence[int] = ()) -> Compiled | None:
     """The compiled form under a key, None where there is none that is whole.
 
     Args:
+        stay: positions of the inputs that are the same tensors in most calls.
         say: told, in one line, of an entry that is damaged.
     """
     entry = folder() / key
@@ -82,7 +86,7 @@ def load(key: str, say: Say | None = None) -> Compiled | None:
     wrong = _wrong(entry, manifest)
     if wrong is None:
         try:
-            return _run(entry, manifest["kernels"])
+            return _run(entry, manifest["kernels"], stay)
         except (ImportError, SyntaxError, AttributeError) as error:
             wrong = str(error).partition("\n")[0]
     if say is not None:
@@ -169,7 +173,7 @@ class _Kernels(_Later):
 _IMPORT = re.compile(r"^from (torch\._inductor\S*) import (\w+)(?: as (\w+))?$", re.MULTILINE)
 
 
-def _run(entry: Path, kernels: Mapping[str, Sequence[str]]) -> Compiled:
+def _run(entry: Path, kernels: Mapping[str, Sequence[str]], stay: Sequence[int]) -> Compiled:
     names: dict[str, Any] = {"__name__": f"backlit_compiled_{entry.name[:16]}"}
     path = entry / _CODE
     code = ask_for_kept(path.read_text(encoding="utf-8"))
@@ -179,10 +183,18 @@ def _run(entry: Path, kernels: Mapping[str, Sequence[str]]) -> Compiled:
         names[alias or name] = _Later(module, name)
     names["AsyncCompile"] = _Bound
     names["extern_kernels"] = _Kernels("torch._inductor.select_algorithm", "extern_kernels")
-    exec(compile(_IMPORT.sub("", code), str(path), "exec"), names)
+    tree = ast.parse(_IMPORT.sub("", code))
+    make_once(tree, stay)
+    exec(compile(tree, str(path), "exec"), names)
     for name, (file, module) in kernels.items():
         names[name] = library(entry / file, module).kernel
-    return names["call"]
+    call, lock = names["call"], threading.Lock()
+
+    def one_at_a_time(inputs: list[Tensor]) -> Any:
+        with lock:  # buffers that are made once serve one call
+            return call(inputs)
+
+    return one_at_a_time
 
 
 def library(path: Path, module: str) -> Any:

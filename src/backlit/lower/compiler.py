@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 from torch.fx import GraphModule
 
+from backlit.gates.base import aten
 from backlit.graph.backprop import output_wires, placeholders
 from backlit.graph.trace import real_like
 from backlit.lower import cache
@@ -83,13 +84,15 @@ def _compiled(
     if all(t.device.type == "cpu" for t in inputs) and not channels_last(gm):
         settings["layout_optimization"] = False
     key = cache.key_of(gm, inputs, settings)
-    kept = None if key is None else cache.load(key, say)
+    written = {n.args[0] for n in gm.graph.nodes if n.target is aten.copy_.default}
+    state = [i for i, wire in enumerate(placeholders(gm)) if wire in written]
+    kept = None if key is None else cache.load(key, say, state)
     if kept is None:
         made = _compile(gm, inputs, settings)
         if key is None or made.code is None or not cache.save(key, made.code, made.names, say):
             return made.function
         # From here on as from the cache, so that a run that goes on meets the very same code.
-        kept = cache.load(key, say)
+        kept = cache.load(key, say, state)
         if kept is None:
             return made.function
     call = kept
