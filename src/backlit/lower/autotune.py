@@ -27,7 +27,7 @@ _WORTH_S = 3e-6  # about what bringing its result into another order costs
 _LARGE_FLOPS, _LEAST_SHARE = 100_000_000, 0.15
 # How many times slower than the best a lowering may be after the first round, the second, ...:
 # the longer the race, the less of the least time is chance.
-_BEHIND = (2.0, 1.5, 1.3)
+_BEHIND = (3.0, 1.5, 1.3)
 _ROUNDS = (5, 50)
 
 
