@@ -1,9 +1,11 @@
 """How fast is a whole training step? Every row of `backlit bench`, and what watching costs.
 
-    PYTHONPATH=src python bench/speed.py [--quick] [ROW ...]
+    PYTHONPATH=src python bench/speed.py [--quick] [--alone] [ROW ...]
 
-All rows take some hours on two cores. Writes results/speed.json after each row, and from it
-docs/speed.md and docs/images/speed.svg. Rows named alone replace theirs in the file.
+All rows take some hours on two cores; with --quick half an hour, with fewer pairs and peers and
+without memory and compile times; with --quick --alone an hour, with them. Writes
+results/speed.json after each row, and from it docs/speed.md and docs/images/speed.svg. Rows named
+alone replace theirs in the file.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ import argparse
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +30,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("rows", nargs="*", default=list(ROWS))
     parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--alone", action="store_true")
     chosen = parser.parse_args()
     plan = QUICK if chosen.quick else FULL
+    if chosen.alone:
+        plan = replace(plan, steps=FULL.steps, alone=True)
     path = record.RESULTS / "speed.json"
     old = json.loads(path.read_text()) if path.exists() else {}
     # record.write puts its own "machine" beside; the benchmark's says more.

@@ -71,7 +71,12 @@ def test_a_buffer_of_many_views_leaves_as_a_copy():
 
 @pytest.mark.parametrize(
     "code",
-    ["x = 1", "class Runner:\n    pass", CODE.replace("{rest}", "if arg1_1:\n            pass")],
+    [
+        "x = 1",
+        "class Runner:\n    def call(self, args):\n        return ()",
+        "class Runner:\n    pass",
+        CODE.replace("{rest}", "if arg1_1:\n            pass"),
+    ],
 )
 def test_code_of_another_form_is_left(code):
     tree = ast.parse(code)

@@ -36,6 +36,7 @@ def alone(name: str, way: Way) -> dict[str, Any]:
         environment = {
             **os.environ,
             "TORCHINDUCTOR_CACHE_DIR": str(Path(cache, "inductor")),
+            "TMPDIR": cache,
             "XDG_CACHE_HOME": cache,
             "OMP_NUM_THREADS": str(torch.get_num_threads()),
         }

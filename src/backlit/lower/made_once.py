@@ -38,7 +38,9 @@ def make_once(tree: ast.Module, stay: Sequence[int]) -> None:
     simple = (ast.Assign, ast.Expr, ast.Delete, ast.Return)
     if call is None or not all(isinstance(s, simple) for s in call.body):
         return
-    unpack, *statements = call.body
+    unpack, *statements = call.body  # ... = args
+    if not isinstance(unpack, ast.Assign):
+        return
     arguments = [name.id for name in ast.walk(unpack.targets[0]) if isinstance(name, ast.Name)]
     once = _Once(statements)
     cut = _Cut({arguments[i] for i in stay})
