@@ -73,8 +73,8 @@ def load(key: str, say: Say | None = None, stay: Sequence[int] = ()) -> Compiled
     """The compiled form under a key, None where there is none that is whole.
 
     Args:
-        stay: positions of the inputs that are the same tensors in most calls.
         say: told, in one line, of an entry that is damaged.
+        stay: positions of the inputs that are the same tensors in most calls.
     """
     entry = folder() / key
     try:

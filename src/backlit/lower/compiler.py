@@ -10,6 +10,7 @@ import subprocess
 import tempfile
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -86,10 +87,11 @@ def _compiled(
 ) -> Callable[..., Any]:
     """One compiled function, from the cache where it is there."""
     settings = dict(_SETTINGS)
-    if all(t.device.type == "cpu" for t in inputs) and not channels_last(gm):
-        settings["layout_optimization"] = False
-    if _worth_planning(gm):
-        settings["memory_planning"] = True
+    if _on_cpu(inputs):
+        if not channels_last(gm):
+            settings["layout_optimization"] = False
+        if _worth_planning(gm):
+            settings["memory_planning"] = True
     key = cache.key_of(gm, inputs, settings)
     written = {n.args[0] for n in gm.graph.nodes if n.target is aten.copy_.default}
     state = [i for i, wire in enumerate(placeholders(gm)) if wire in written]
@@ -104,6 +106,10 @@ def _compiled(
             return made.function
     call = kept
     return lambda *tensors: call(list(tensors))
+
+
+def _on_cpu(inputs: Sequence[Tensor]) -> bool:
+    return all(t.device.type == "cpu" for t in inputs)
 
 
 def _worth_planning(gm: GraphModule) -> bool:
@@ -130,7 +136,7 @@ def _compile(gm: GraphModule, inputs: Sequence[Tensor], settings: Mapping[str, A
 
     def make() -> Any:
         parts.clear()
-        with early_kernels():
+        with early_kernels() if _on_cpu(inputs) else nullcontext():
             return compile_fx(copy.deepcopy(gm), list(inputs), inner_compile=inner)
 
     def inner(graph: GraphModule, examples: Sequence[Any], **options: Any) -> Any:
