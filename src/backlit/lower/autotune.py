@@ -18,6 +18,7 @@ from torch.utils._pytree import tree_map
 from backlit.lower.costly import costly
 from backlit.lower.flops import flops
 from backlit.lower.kernel_file import Seconds, kernel_file, read_kernels, write_kernels
+from backlit.lower.layout import span
 from backlit.lower.lowerings import DEFAULT, LOWERINGS, Call, value_of
 from backlit.lower.machine import machine
 
@@ -176,9 +177,8 @@ def _on_tensors(call: Call) -> Call:
         if node not in made:
             like = value_of(node)
             # Of an expanded tensor several elements are one.
-            ends = zip(like.shape, like.stride(), strict=True)
-            span = 1 + sum((n - 1) * step for n, step in ends)
-            drawn = torch.randn(span, dtype=like.dtype, device=like.device)
+            elements = span(like.shape, like.stride())
+            drawn = torch.randn(elements, dtype=like.dtype, device=like.device)
             made[node] = drawn.as_strided(like.shape, like.stride())
         return made[node]
 

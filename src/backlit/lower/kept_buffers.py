@@ -17,6 +17,8 @@ from weakref import WeakValueDictionary
 import torch
 from torch import Tensor
 
+from backlit.lower.layout import span
+
 NAME = "kept_empty_strided_cpu"
 _LARGE_BYTES = 32 * 2**20
 _ALLOCATION = re.compile(r"\bempty_strided_cpu\((\([\d, ]*\)), (\([\d, ]*\)), torch\.(\w+)\)")
@@ -42,8 +44,7 @@ class KeptBuffers:
     def __call__(
         self, shape: tuple[int, ...], stride: tuple[int, ...], dtype: torch.dtype
     ) -> Tensor:
-        ends = zip(shape, stride, strict=True)
-        size = dtype.itemsize * (1 + sum((n - 1) * step for n, step in ends))
+        size = dtype.itemsize * span(shape, stride)
         with self._lock:
             for memory, storage, unused in self._kept[size]:
                 if _uses(storage) == unused:

@@ -1,6 +1,8 @@
-"""How pictures should lie in memory for a compiled graph's convolutions."""
+"""How tensors lie in memory, and how a compiled graph's convolutions want their pictures to."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import torch
 from torch.fx import GraphModule, Node
@@ -33,3 +35,8 @@ def _counts(node: Node) -> bool:
 def _channels(node: Node) -> torch.Size:
     weight: Node = node.args[_WEIGHT[node.target]]  # type: ignore[assignment, index]
     return weight.meta["val"].shape[:2]
+
+
+def span(shape: Sequence[int], stride: Sequence[int]) -> int:
+    """Elements from the first to the last of a tensor that lies so; none of its sizes is 0."""
+    return 1 + sum((n - 1) * step for n, step in zip(shape, stride, strict=True))

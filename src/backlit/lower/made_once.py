@@ -13,6 +13,8 @@ from collections.abc import Sequence
 
 import torch
 
+from backlit.lower.layout import span
+
 # Larger ones are worth more as memory that others use meanwhile.
 _SMALL_BYTES = 64 * 2**10
 # Of a buffer that is given out a copy costs as much as this many views.
@@ -159,8 +161,7 @@ def _bytes(allocation: ast.Call) -> float:
         dtype = getattr(torch, allocation.args[2].attr)  # type: ignore[attr-defined]
     except (ValueError, AttributeError, IndexError):
         return math.inf
-    ends = zip(shape, stride, strict=True)
-    return float(dtype.itemsize * (1 + sum((n - 1) * step for n, step in ends)))
+    return float(dtype.itemsize * span(shape, stride))
 
 
 def _target(statement: ast.stmt) -> str | None:
