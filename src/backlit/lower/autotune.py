@@ -26,10 +26,11 @@ from backlit.lower.machine import machine
 WORTH_GAIN = 1.05
 _WORTH_S = 3e-6  # about what bringing its result into another order costs
 _LARGE_FLOPS, _LEAST_SHARE = 100_000_000, 0.15
-# How many times slower than the best a lowering may be after the first round, the second, ...:
+# How many times slower than the best a lowering may be after the first calls, the first round, ...:
 # the longer the race, the less of the least time is chance.
-_BEHIND = (3.0, 1.5, 1.3)
-_ROUNDS = (5, 50)
+_BEHIND = (4.0, 1.7, 1.3)
+_ONCE_S = 0.01  # what first calls compile, pack and allocate
+_ROUNDS = (3, 50)
 
 
 @dataclass(frozen=True)
@@ -131,8 +132,6 @@ def measure(call: Call, names: Sequence[str], budget_s: float) -> Seconds:
         this = given if name == DEFAULT else lying_last
         runs[name] = partial(low.run, this)
     cuda = _device(call).type == "cuda"
-    for run in runs.values():
-        run()  # what is compiled, packed or allocated once
     samples = race({name: partial(_time, run, cuda) for name, run in runs.items()}, budget_s)
     # Other work on the machine only ever adds time, so the quicker quarter tells more.
     return {name: sorted(times)[len(times) // 4] for name, times in samples.items()}
@@ -144,19 +143,21 @@ def race(clocks: Mapping[str, Callable[[], float]], budget_s: float) -> dict[str
     Args:
         clocks: by name, what runs once and returns the seconds it took.
         budget_s: seconds after which no further round begins, the first few excepted.
+    Returns: the times of each; that of its first call only where there is no other.
     """
+    first = {name: clock() for name, clock in clocks.items()}
     samples: dict[str, list[float]] = {name: [] for name in clocks}
     racing, spent_s = list(clocks), 0.0
     for done in range(_ROUNDS[1]):
+        least = {name: min([first[name], *samples[name]]) for name in clocks}
+        behind = _BEHIND[min(done, len(_BEHIND) - 1)] * min(least.values())
+        racing = [n for n in racing if least[n] <= behind + (0 if done else _ONCE_S)]
         if done >= _ROUNDS[0] and spent_s > budget_s:
             break
         for name in racing:
             samples[name].append(clocks[name]())
             spent_s += samples[name][-1]
-        least = min(min(times) for times in samples.values())
-        behind = _BEHIND[min(done, len(_BEHIND) - 1)]
-        racing = [name for name in racing if min(samples[name]) <= behind * least]
-    return samples
+    return {name: times or [first[name]] for name, times in samples.items()}
 
 
 def _time(run: Callable[[], Any], cuda: bool) -> float:
