@@ -31,7 +31,7 @@ from backlit.folders import cache_folder
 from backlit.lower.kept_buffers import NAME, ask_for_kept, shared_buffers
 from backlit.lower.made_once import make_once
 
-Compiled = Callable[[list[Tensor]], Any]
+Compiled = Callable[..., Any]
 Say = Callable[[str], None]
 
 _FORMAT = 2
@@ -190,9 +190,9 @@ def _run(entry: Path, kernels: Mapping[str, Sequence[str]], stay: Sequence[int])
         names[name] = library(entry / file, module).kernel
     call, lock = names["call"], threading.Lock()
 
-    def one_at_a_time(inputs: list[Tensor]) -> Any:
+    def one_at_a_time(*inputs: Tensor) -> Any:
         with lock:  # buffers that are made once serve one call
-            return call(inputs)
+            return call(list(inputs))
 
     return one_at_a_time
 

@@ -101,11 +101,8 @@ def _compiled(
         if key is None or made.code is None or not cache.save(key, made.code, made.names, say):
             return made.function
         # From here on as from the cache, so that a run that goes on meets the very same code.
-        kept = cache.load(key, say, state)
-        if kept is None:
-            return made.function
-    call = kept
-    return lambda *tensors: call(list(tensors))
+        kept = cache.load(key, say, state) or made.function
+    return kept
 
 
 def _on_cpu(inputs: Sequence[Tensor]) -> bool:
