@@ -10,7 +10,6 @@ beside the clock's: on a machine that is shared only they compare.
 from __future__ import annotations
 
 import json
-import os
 import resource
 import subprocess
 import sys
@@ -22,6 +21,7 @@ from typing import Any
 import record
 
 from backlit import lower, step
+from backlit.bench.alone import caches_in
 from backlit.bench.rows import find_row
 from backlit.bench.ways import backlit_step
 
@@ -73,16 +73,10 @@ def main() -> None:
     rows: dict[str, Any] = {}
     for name in sys.argv[1:] or ["dcgan-64"]:
         with tempfile.TemporaryDirectory() as cache:
-            environment = {
-                **os.environ,
-                "TORCHINDUCTOR_CACHE_DIR": f"{cache}/inductor",
-                "TMPDIR": cache,  # where PyTorch keeps its compiled headers
-                "XDG_CACHE_HOME": cache,
-            }
             for turn in ("cold", "cached"):
                 command = [sys.executable, __file__, "--alone", name]
                 done = subprocess.run(
-                    command, env=environment, stdout=subprocess.PIPE, text=True, check=True
+                    command, env=caches_in(cache), stdout=subprocess.PIPE, text=True, check=True
                 )
                 found = json.loads(done.stdout.splitlines()[-1])
                 rows.setdefault(name, {})[turn] = found

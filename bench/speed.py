@@ -4,8 +4,8 @@
 
 All rows take some hours on two cores; with --quick half an hour, with fewer pairs and peers and
 without memory and compile times; with --quick --alone an hour, with them. Writes
-results/speed.json after each row, and from it docs/speed.md and docs/images/speed.svg. Rows named
-alone replace theirs in the file.
+results/speed.json after each row, and from it docs/speed.md and docs/images/speed.svg. Where only
+some rows are asked for, the others stay as they are in the file.
 """
 
 from __future__ import annotations

@@ -32,14 +32,7 @@ def alone(name: str, way: Way) -> dict[str, Any]:
         (where /proc tells them); or alone_failed with the last line of what went wrong.
     """
     with tempfile.TemporaryDirectory() as cache:
-        # Whatever keeps compiled code keeps it below one of these.
-        environment = {
-            **os.environ,
-            "TORCHINDUCTOR_CACHE_DIR": str(Path(cache, "inductor")),
-            "TMPDIR": cache,
-            "XDG_CACHE_HOME": cache,
-            "OMP_NUM_THREADS": str(torch.get_num_threads()),
-        }
+        environment = {**caches_in(cache), "OMP_NUM_THREADS": str(torch.get_num_threads())}
         command = [sys.executable, "-m", "backlit.bench.alone", name, way.name]
         found: dict[str, Any] = {}
         for turn in range(2 if way.compiled else 1):
@@ -53,6 +46,16 @@ def alone(name: str, way: Way) -> dict[str, Any]:
             else:
                 found["cached_first_step_s"] = told["first_step_s"]
     return found
+
+
+def caches_in(folder: str) -> dict[str, str]:
+    """This process's environment for one whose caches of compiled code are all in a folder."""
+    return {
+        **os.environ,
+        "BACKLIT_CACHE": str(Path(folder, "backlit")),
+        "TORCHINDUCTOR_CACHE_DIR": str(Path(folder, "inductor")),
+        "TMPDIR": folder,  # where PyTorch keeps its compiled headers
+    }
 
 
 def main(row_name: str, way_name: str) -> dict[str, Any]:
