@@ -32,7 +32,8 @@ def test_every_kernel_comes_out_of_a_file_started_early(tmp_path, monkeypatch, l
     for _ in range(2):  # compiled; out of the cache
         got = compile_graph(gm, inputs)(*inputs)
         torch.testing.assert_close(tuple(got), tuple(gm(*inputs)))
-    first, *others = built
-    assert "kernel_py" in first and len(others) == files
-    assert sum(text.count("PyMODINIT_FUNC PyInit_kernel") for text in others) == 3
+    # One is PyTorch's headers' own, in another thread: it may come at any place.
+    kernels = [text for text in built if early_kernels._FIRST not in text]
+    assert len(kernels) == len(built) - 1 == files
+    assert sum(text.count("PyMODINIT_FUNC PyInit_kernel") for text in kernels) == 3
     assert not alone
