@@ -12,7 +12,7 @@ from backlit.lower.flops import flops
 
 # A vector of floats: with fewer channels, channels last leaves most of each vector empty. LeNet,
 # of 1, 6 and 16 channels, takes 1.3 times as long that way.
-_WIDE = 16
+WIDE = 16
 _WEIGHT = {aten.convolution.default: 1, aten.convolution_backward.default: 2}
 
 
@@ -24,7 +24,7 @@ def channels_last(gm: GraphModule) -> bool:
             that a lowering made, do not count.
     """
     work = {node: flops(node) for node in gm.graph.nodes if _counts(node)}
-    wide = sum(n for node, n in work.items() if min(_channels(node)) >= _WIDE)
+    wide = sum(n for node, n in work.items() if min(_channels(node)) >= WIDE)
     return 2 * wide >= sum(work.values())
 
 

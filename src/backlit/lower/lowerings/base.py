@@ -16,6 +16,8 @@ from torch import Tensor
 from torch.fx import Node, Proxy
 
 from backlit.gates.base import aten
+from backlit.lower.layout import WIDE
+from backlit.lower.lowerings.columns import add_to_channels
 
 KINDS = ("correlate", "spread", "weight gradient", "mm", "addmm", "bmm", "linear")
 DEFAULT = "aten"  # the gate as it stands
@@ -86,7 +88,7 @@ LOWERINGS: dict[str, dict[str, Lowering]] = {
     kind: {DEFAULT: Lowering(kind, DEFAULT, default, lambda call: True)} for kind in KINDS
 }
 LIBRARY = torch.library.Library("backlit_lower", "DEF")
-_SCHEMA = "(Tensor a, Tensor b, int[] stride, int[] padding, int[] size) -> Tensor"
+_SCHEMA = "(Tensor a, Tensor b, Tensor? bias, int[] stride, int[] padding, int[] size) -> Tensor"
 
 
 def lowering(kind: str, name: str, accepts: Callable[[Call], bool] = lambda call: True) -> Any:
@@ -105,27 +107,38 @@ def opaque(
     """Registers a convolution's lowering ``(a, b, stride, padding, size)``, its bias left out.
 
     It becomes one operator of the library ``backlit_lower``, into which no compiler looks: out
-    of its copies they would make slow scalar loops.
+    of its copies they would make slow scalar loops. So they would of a bias of few channels and
+    all that follows; it is added inside, a wide one outside, where it costs no pass of its own.
 
     Args:
-        like: ``(a, b, size)`` -> an empty tensor of the shape and layout of its result.
+        like: ``(a, b, size)`` -> an empty tensor of the shape and layout of its result, channels
+            last where biases are served.
     """
 
     def register(compute: Callable[..., Tensor]) -> Callable[..., Tensor]:
         operator = f"{kind}_{name}".replace(" ", "_").replace("-", "_")
         LIBRARY.define(operator + _SCHEMA)
-        LIBRARY.impl(operator, compute, "CompositeExplicitAutograd")
+
+        def biased(a: Tensor, b: Tensor, bias: Tensor | None, *settings: list[int]) -> Tensor:
+            y = compute(a, b, *settings)
+            return y if bias is None else add_to_channels(y, bias)
+
+        LIBRARY.impl(operator, biased, "CompositeExplicitAutograd")
         torch.library.register_fake(
             f"backlit_lower::{operator}",
-            lambda a, b, stride, padding, size: like(a, b, size),
+            lambda a, b, bias, stride, padding, size: like(a, b, size),
             lib=LIBRARY,
         )
         found = getattr(torch.ops.backlit_lower, operator).default
 
         def run(call: Call) -> Any:
-            y = found(*call.operands, list(call.stride), list(call.padding), list(call.size))
-            if call.bias is not None:
-                y = aten.add.Tensor(y, aten.reshape.default(call.bias, [1, -1, 1, 1]))
+            inside, outside = None, call.bias
+            if call.bias is not None and value_of(call.bias).numel() < WIDE:
+                inside, outside = call.bias, None
+            settings = (list(call.stride), list(call.padding), list(call.size))
+            y = found(*call.operands, inside, *settings)
+            if outside is not None:
+                y = aten.add.Tensor(y, aten.reshape.default(outside, [1, -1, 1, 1]))
             return y
 
         LOWERINGS[kind][name] = Lowering(kind, name, run, accepts)

@@ -19,6 +19,13 @@ def channels_outer(x: Tensor) -> Tensor:
     return x.permute(0, 3, 1, 2)
 
 
+def add_to_channels(x: Tensor, bias: Tensor) -> Tensor:
+    """x (N, C, H, W) in channels-last layout, to each channel its bias (C,) added in place."""
+    lines = x.permute(0, 2, 3, 1).view(-1, x.shape[3] * x.shape[1])
+    lines += bias.repeat(x.shape[3])  # many numbers side by side, however few the channels
+    return x
+
+
 def rows_of(x: Tensor) -> Tensor:
     """(N, C, H, W) -> (N H W, C)."""
     return channels_inner(x).view(-1, x.shape[1])
