@@ -114,6 +114,24 @@ def test_who_is_far_behind_leaves_the_race():
         assert len(samples["late"]) >= 3 and min(samples["late"]) == 0.01
 
 
+def test_a_product_that_lies_turned_is_measured_in_order(monkeypatch):
+    """Else its reader pays: of AlexNet's largest gradient five times what the product takes."""
+    x, dz = torch.randn(32, 48), torch.randn(32, 64)
+    gm, _ = trace(lambda x, dz: dz.t().mm(x), [x, dz])
+    ((_, call),) = costly(gm, [x, dz]).values()
+    assert not LOWERINGS["mm"]["transposed"].run(autotune._on_tensors(call)).is_contiguous()
+    copied = []
+    timed = autotune._time
+
+    def time_and_look(run, cuda):
+        copied.append(run().is_contiguous())
+        return timed(run, cuda)
+
+    monkeypatch.setattr(autotune, "_time", time_and_look)
+    autotune.measure(call, ["aten", "transposed"], 0.001)
+    assert len(copied) >= 4 and all(copied)
+
+
 def test_measured_once(whole, monkeypatch):
     gm, inputs = whole
     said = []
@@ -151,7 +169,7 @@ def small():
     return gm, [torch.randn(128, 128)] * 2
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", '{"version": 1, "machines": {"m": {"g": 3}}}'])
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"version": 2, "machines": {"m": {"g": 3}}}'])
 def test_a_damaged_file_is_put_aside(text):
     path = kernel_file()
     path.parent.mkdir(parents=True)
@@ -169,7 +187,7 @@ def test_a_file_of_another_version_is_replaced():
     path.parent.mkdir(parents=True)
     path.write_text('{"version": 0}')
     choose(*small(), budget_s=0)
-    assert json.loads(path.read_text())["version"] == 1
+    assert json.loads(path.read_text())["version"] == 2
 
 
 def test_no_room_for_the_file():

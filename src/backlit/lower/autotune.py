@@ -19,12 +19,11 @@ from backlit.lower.costly import costly
 from backlit.lower.flops import flops
 from backlit.lower.kernel_file import Seconds, kernel_file, read_kernels, write_kernels
 from backlit.lower.layout import span
-from backlit.lower.lowerings import DEFAULT, LOWERINGS, Call, value_of
+from backlit.lower.lowerings import DEFAULT, LOWERINGS, Call, Lowering, value_of
 from backlit.lower.machine import machine
 
 # What a lowering must gain to be chosen: less may be chance, and the gate as it stands fuses best.
 WORTH_GAIN = 1.05
-_WORTH_S = 3e-6  # about what bringing its result into another order costs
 _LARGE_FLOPS, _LEAST_SHARE = 100_000_000, 0.15
 # How many times slower than the best a lowering may be after the first calls, the first round, ...:
 # the longer the race, the less of the least time is chance.
@@ -53,8 +52,7 @@ class Kernel:
     def chosen(self) -> str:
         """The fastest lowering, if it gains enough."""
         best = min(self.seconds, key=self.seconds.__getitem__)
-        now, then = self.seconds[DEFAULT], self.seconds[best]
-        return best if now >= WORTH_GAIN * then and now >= then + _WORTH_S else DEFAULT
+        return best if self.seconds[DEFAULT] >= WORTH_GAIN * self.seconds[best] else DEFAULT
 
     @property
     def gflops_per_s(self) -> float:
@@ -130,11 +128,17 @@ def measure(call: Call, names: Sequence[str], budget_s: float) -> Seconds:
     for name in names:
         low = LOWERINGS[call.kind][name]
         this = given if name == DEFAULT else lying_last
-        runs[name] = partial(low.run, this)
+        runs[name] = partial(_in_order, low, this)
     cuda = _device(call).type == "cuda"
     samples = race({name: partial(_time, run, cuda) for name, run in runs.items()}, budget_s)
     # Other work on the machine only ever adds time, so the quicker quarter tells more.
     return {name: sorted(times)[len(times) // 4] for name, times in samples.items()}
+
+
+def _in_order(low: Lowering, call: Call) -> Any:
+    """A lowering's result; a product that lies turned is brought into order, as its reader must."""
+    result = low.run(call)
+    return result if call.size else result.contiguous()
 
 
 def race(clocks: Mapping[str, Callable[[], float]], budget_s: float) -> dict[str, list[float]]:

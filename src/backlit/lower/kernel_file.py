@@ -11,7 +11,7 @@ from pathlib import Path
 from backlit.folders import cache_folder
 
 Seconds = dict[str, float]  # by lowering
-_VERSION = 1
+_VERSION = 2
 
 
 class KernelFileWarning(UserWarning):
