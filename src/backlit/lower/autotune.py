@@ -149,11 +149,10 @@ def race(clocks: Mapping[str, Callable[[], float]], budget_s: float) -> dict[str
         budget_s: seconds after which no further round begins, the first few excepted.
     Returns: the times of each; that of its first call only where there is no other.
     """
-    first = {name: clock() for name, clock in clocks.items()}
-    samples: dict[str, list[float]] = {name: [] for name in clocks}
+    samples = {name: [clock()] for name, clock in clocks.items()}
     racing, spent_s = list(clocks), 0.0
     for done in range(_ROUNDS[1]):
-        least = {name: min([first[name], *samples[name]]) for name in clocks}
+        least = {name: min(times) for name, times in samples.items()}
         behind = _BEHIND[min(done, len(_BEHIND) - 1)] * min(least.values())
         racing = [n for n in racing if least[n] <= behind + (0 if done else _ONCE_S)]
         if done >= _ROUNDS[0] and spent_s > budget_s:
@@ -161,7 +160,7 @@ def race(clocks: Mapping[str, Callable[[], float]], budget_s: float) -> dict[str
         for name in racing:
             samples[name].append(clocks[name]())
             spent_s += samples[name][-1]
-    return {name: times or [first[name]] for name, times in samples.items()}
+    return {name: times[1:] or times for name, times in samples.items()}
 
 
 def _time(run: Callable[[], Any], cuda: bool) -> float:
