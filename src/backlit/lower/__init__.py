@@ -14,7 +14,7 @@ from backlit.lower.kernel_file import KernelFileWarning, kernel_file
 from backlit.lower.kernel_table import kernel_table
 from backlit.lower.layers import Layer, layer_table, layers
 from backlit.lower.low_share import low_share
-from backlit.lower.machine import processor
+from backlit.lower.machine import on_cpu, processor
 from backlit.lower.passes import apply_passes
 from backlit.lower.pools import open_pools
 from backlit.lower.precision import fast_bfloat16, lower_precision
@@ -40,6 +40,7 @@ __all__ = [
     "low_share",
     "lower_gates",
     "lower_precision",
+    "on_cpu",
     "open_pools",
     "prepare_graph",
     "processor",

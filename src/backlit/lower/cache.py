@@ -29,6 +29,7 @@ from torch.fx import GraphModule
 
 from backlit.folders import cache_folder
 from backlit.lower.kept_buffers import NAME, ask_for_kept, shared_buffers
+from backlit.lower.machine import on_cpu
 from backlit.lower.made_once import make_once
 
 Compiled = Callable[..., Any]
@@ -51,7 +52,7 @@ def key_of(gm: GraphModule, inputs: Sequence[Tensor], settings: Mapping[str, Any
         settings: the compiler's, JSON-able.
     """
     nodes = list(gm.graph.nodes)
-    if any(t.device.type != "cpu" for t in inputs) or any(n.op == "get_attr" for n in nodes):
+    if not on_cpu(inputs) or any(n.op == "get_attr" for n in nodes):
         return None
     facts = {
         "format": _FORMAT,

@@ -27,6 +27,7 @@ from backlit.lower.direct.call import direct_call
 from backlit.lower.early_kernels import early_kernels
 from backlit.lower.hold_scalars import hold_scalars
 from backlit.lower.layout import channels_last
+from backlit.lower.machine import on_cpu
 from backlit.lower.roll import roll
 from backlit.lower.vectors import widest_vectors
 
@@ -87,7 +88,7 @@ def _compiled(
 ) -> Callable[..., Any]:
     """One compiled function, from the cache where it is there."""
     settings = dict(_SETTINGS)
-    if _on_cpu(inputs):
+    if on_cpu(inputs):
         if not channels_last(gm):
             settings["layout_optimization"] = False
         if _worth_planning(gm):
@@ -103,10 +104,6 @@ def _compiled(
         # From here on as from the cache, so that a run that goes on meets the very same code.
         kept = cache.load(key, say, state) or made.function
     return kept
-
-
-def _on_cpu(inputs: Sequence[Tensor]) -> bool:
-    return all(t.device.type == "cpu" for t in inputs)
 
 
 def _worth_planning(gm: GraphModule) -> bool:
@@ -133,7 +130,7 @@ def _compile(gm: GraphModule, inputs: Sequence[Tensor], settings: Mapping[str, A
 
     def make() -> Any:
         parts.clear()
-        with early_kernels() if _on_cpu(inputs) else nullcontext():
+        with early_kernels() if on_cpu(inputs) else nullcontext():
             return compile_fx(copy.deepcopy(gm), list(inputs), inner_compile=inner)
 
     def inner(graph: GraphModule, examples: Sequence[Any], **options: Any) -> Any:

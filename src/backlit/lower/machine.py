@@ -3,8 +3,15 @@
 from __future__ import annotations
 
 import platform
+from collections.abc import Iterable
 
 import torch
+from torch import Tensor
+
+
+def on_cpu(tensors: Iterable[Tensor]) -> bool:
+    """Whether all tensors lie in the processor's memory."""
+    return all(tensor.device.type == "cpu" for tensor in tensors)
 
 
 def processor() -> str:

@@ -32,6 +32,7 @@ from backlit.lower import (
     compiler_available,
     flops,
     lower_gates,
+    on_cpu,
     open_pools,
     prepare_graph,
 )
@@ -160,7 +161,7 @@ class Step(Shown):
         """
         if mode not in MODES:
             raise BacklitError(f"mode: expected one of {', '.join(MODES)}, got '{mode}'")
-        if mode == "compiled" and self._on_cpu() and not compiler_available():
+        if mode == "compiled" and on_cpu(self.state.values()) and not compiler_available():
             mode = "plain"
         asked = (mode, precision, kernels)
         if asked != self._prepared:
@@ -180,7 +181,7 @@ class Step(Shown):
         inputs = self._inputs(batch, 0, 0)
         ready = prepare_graph(gm, inputs, self.precision)
         if self.mode == "compiled":
-            if self._on_cpu():
+            if on_cpu(self.state.values()):
                 ready = self._with_kernels(open_pools(ready), inputs, kernels, say)
             call = compile_graph(ready, inputs, say)
         else:
@@ -272,9 +273,6 @@ class Step(Shown):
         self, call: Callable[..., Any], inputs: list[Tensor], say: Callable[[str], None] | None
     ) -> Callable[..., Any]:
         return recorded(call, inputs, [*self.state.values(), *self._rates.values()], say)
-
-    def _on_cpu(self) -> bool:
-        return all(t.device.type == "cpu" for t in self.state.values())
 
     def draw(self, seed: int, index: int) -> Tensors:
         """All noise of step `index` by name: a function of (seed, index) alone."""

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from backlit.lower import on_cpu
 from backlit.train.sections import Train
 from backlit.train.trainable import Trainable
 
@@ -60,11 +61,11 @@ def choose_threads(trained: Trainable, batch: Any, most: int) -> int:
         batch: one of its batches.
         most: threads there are.
     """
-    on_cpu = all(tensor.device.type == "cpu" for tensor in trained.state.values())
+    here = on_cpu(trained.state.values())
     chosen = most
-    if on_cpu and trained.work()[1] < _WORTH_THREADS:
+    if here and trained.work()[1] < _WORTH_THREADS:
         chosen = 1
-    elif on_cpu:
+    elif here:
         least = {1: math.inf, most: math.inf}
         for _ in range(2):
             for threads in least:
