@@ -22,7 +22,7 @@ from backlit.lower import (
     lower_gates,
 )
 from backlit.lower.costly import costly
-from backlit.lower.lowerings import DEFAULT, LOWERINGS
+from backlit.lower.lowerings import DEFAULT, LOWERINGS, float32
 
 torch.set_num_threads(1)
 
@@ -155,6 +155,22 @@ def test_measured_once(whole, monkeypatch):
     # What a run recorded counts, not what the file says.
     same, again = lower_gates(gm, inputs, dict.fromkeys(kernels, DEFAULT))
     assert same is gm and again == {}
+
+
+@pytest.mark.parametrize("fast", [True, False])
+def test_bfloat16_by_way_of_float32_is_measured_where_bfloat16_is_slow(fast, monkeypatch):
+    monkeypatch.setattr(float32, "fast_bfloat16", lambda device: fast)
+    inputs = [torch.randn(64, 64).bfloat16()] * 2
+    gm, _ = trace(lambda a, b: a.mm(b), inputs)
+    (kernel,) = choose(gm, inputs, budget_s=0).values()
+    assert ("float32" in kernel.seconds) != fast
+    # A run that began where it is slow goes on where it is fast.
+    lowered = apply(gm, inputs, {kernel.gate: "float32"})
+    assert "float32" in lowered.code
+    # What was measured where it was slow still counts.
+    monkeypatch.setattr(float32, "fast_bfloat16", lambda device: True)
+    monkeypatch.setattr(autotune, "measure", None)
+    assert choose(gm, inputs) == {kernel.gate: kernel}
 
 
 def test_a_lowering_that_does_not_exist(whole):

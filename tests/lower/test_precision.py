@@ -9,8 +9,9 @@ from backlit.gan import Game
 from backlit.gates.base import aten
 from backlit.graph import capture
 from backlit.graph.trace import trace
+from backlit.lower.machine import fast_bfloat16
 from backlit.lower.passes import apply_passes
-from backlit.lower.precision import fast_bfloat16, lower_precision
+from backlit.lower.precision import lower_precision
 from backlit.nets import DCGANDiscriminator, DCGANGenerator
 
 

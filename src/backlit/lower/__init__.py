@@ -14,10 +14,10 @@ from backlit.lower.kernel_file import KernelFileWarning, kernel_file
 from backlit.lower.kernel_table import kernel_table
 from backlit.lower.layers import Layer, layer_table, layers
 from backlit.lower.low_share import low_share
-from backlit.lower.machine import on_cpu, processor
+from backlit.lower.machine import fast_bfloat16, on_cpu, processor
 from backlit.lower.passes import apply_passes
 from backlit.lower.pools import open_pools
-from backlit.lower.precision import fast_bfloat16, lower_precision
+from backlit.lower.precision import lower_precision
 from backlit.lower.prepare import PRECISIONS, prepare_graph
 
 __all__ = [

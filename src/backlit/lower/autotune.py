@@ -30,6 +30,7 @@ _LARGE_FLOPS, _LEAST_SHARE = 100_000_000, 0.15
 _BEHIND = (4.0, 1.7, 1.3)
 _ONCE_S = 0.01  # what first calls compile, pack and allocate
 _ROUNDS = (3, 50)
+_DRAWN = 2**16  # numbers; longer tensors repeat them: drawing took a tenth of all the time
 
 
 @dataclass(frozen=True)
@@ -100,13 +101,14 @@ def choose(
         if name in kernels:
             kernels[name] = replace(kernels[name], count=kernels[name].count + 1)
             continue
-        served = [n for n, low in LOWERINGS[call.kind].items() if low.accepts(call)]
+        served = {n: low for n, low in LOWERINGS[call.kind].items() if low.accepts(call)}
+        worth = [n for n, low in served.items() if low.promises(call)]
         seconds = kept[where[node]].get(name, {})
-        if sorted(seconds) != sorted(served):
+        if not set(worth) <= seconds.keys() <= served.keys():
             if told is not None:
                 told(f"measuring kernels: {len(kernels) + 1} of {distinct}, {name}")
             share = min(1.0, max(_LEAST_SHARE, flops(node) / _LARGE_FLOPS))
-            seconds = measure(call, served, share * budget_s)
+            seconds = measure(call, worth, share * budget_s)
             new.setdefault(where[node], {})[name] = seconds
         kernels[name] = Kernel(name, seconds, flops(node), 1)
     for place, measured in new.items():
@@ -182,7 +184,8 @@ def _on_tensors(call: Call) -> Call:
             like = value_of(node)
             # Of an expanded tensor several elements are one.
             elements = span(like.shape, like.stride())
-            drawn = torch.randn(elements, dtype=like.dtype, device=like.device)
+            drawn = torch.randn(min(elements, _DRAWN), dtype=like.dtype, device=like.device)
+            drawn = drawn.repeat(-(-elements // _DRAWN))
             made[node] = drawn.as_strided(like.shape, like.stride())
         return made[node]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Iterable
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -28,6 +29,17 @@ def processor() -> str:
     except OSError:
         pass
     return platform.processor() or "unknown"
+
+
+def fast_bfloat16(device: torch.device | str = "cpu") -> bool:
+    """Whether a device multiplies matrices faster in bfloat16 than in float32.
+
+    Asked of the hardware: AVX512-BF16 or AMX on a CPU, compute capability 8 or more on CUDA.
+    """
+    if torch.device(device).type == "cuda":
+        return torch.cuda.get_device_capability(device)[0] >= 8
+    cpu: Any = torch.cpu
+    return bool(cpu._is_avx512_bf16_supported() or cpu._is_amx_tile_supported())
 
 
 def machine(device: torch.device | str = "cpu") -> str:

@@ -108,14 +108,3 @@ class _Lowered:
                 else:
                     self._low[wire] = value.to(self.dtype)
         return self._low[wire]
-
-
-def fast_bfloat16(device: torch.device | str = "cpu") -> bool:
-    """Whether a device multiplies matrices faster in bfloat16 than in float32.
-
-    Asked of the hardware: AVX512-BF16 or AMX on a CPU, compute capability 8 or more on CUDA.
-    """
-    if torch.device(device).type == "cuda":
-        return torch.cuda.get_device_capability(device)[0] >= 8
-    cpu: Any = torch.cpu
-    return bool(cpu._is_avx512_bf16_supported() or cpu._is_amx_tile_supported())

@@ -70,12 +70,14 @@ class Lowering:
         name: unique within its kind.
         run: from a `Call` to what the gate (its output that is meant) gives.
         accepts: whether it serves a `Call`.
+        promises: whether it may be the fastest on this machine, so that measuring it is worth it.
     """
 
     kind: str
     name: str
     run: Callable[[Call], Any]
     accepts: Callable[[Call], bool]
+    promises: Callable[[Call], bool] = lambda call: True
 
 
 def default(call: Call) -> Any:
@@ -91,11 +93,16 @@ LIBRARY = torch.library.Library("backlit_lower", "DEF")
 _SCHEMA = "(Tensor a, Tensor b, Tensor? bias, int[] stride, int[] padding, int[] size) -> Tensor"
 
 
-def lowering(kind: str, name: str, accepts: Callable[[Call], bool] = lambda call: True) -> Any:
+def lowering(
+    kind: str,
+    name: str,
+    accepts: Callable[[Call], bool] = lambda call: True,
+    promises: Callable[[Call], bool] = lambda call: True,
+) -> Any:
     """Registers a function of a `Call`, written in a graph's own operations."""
 
     def register(run: Callable[[Call], Any]) -> Callable[[Call], Any]:
-        LOWERINGS[kind][name] = Lowering(kind, name, run, accepts)
+        LOWERINGS[kind][name] = Lowering(kind, name, run, accepts, promises)
         return run
 
     return register

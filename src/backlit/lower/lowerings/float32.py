@@ -9,12 +9,18 @@ import torch
 
 from backlit.gates.base import aten
 from backlit.lower.lowerings.base import KINDS, Call, default, lowering, value_of
+from backlit.lower.machine import fast_bfloat16
 
 _HALVES = (torch.bfloat16, torch.float16)
 
 
 def _is_half(call: Call) -> bool:
     return value_of(call.operands[0]).dtype in _HALVES
+
+
+def _is_slow(call: Call) -> bool:
+    operand = value_of(call.operands[0])
+    return operand.dtype != torch.bfloat16 or not fast_bfloat16(operand.device)
 
 
 def _float32(call: Call) -> Any:
@@ -30,4 +36,4 @@ def _float32(call: Call) -> Any:
 
 
 for _kind in KINDS:
-    lowering(_kind, "float32", _is_half)(_float32)
+    lowering(_kind, "float32", _is_half, _is_slow)(_float32)
