@@ -23,18 +23,11 @@ def retrace(gm: GraphModule, run: Callable[[Node, dict[Node, Any]], Any]) -> Gra
         gm: a flat step graph that ends in `copy_` gates into its placeholders.
         run: ``(gate, values so far) -> its value``; tensor code, traced with fake tensors.
     Returns: the new graph; what it writes and returns has the dtypes it had.
-    Raises: GateError for any other gate behind the first write.
+    Raises: GateError as `last_copies`.
     """
     wires = placeholders(gm)
     nodes = list(gm.graph.nodes)
-    copies = [node for node in nodes if writes(node)]
-    after = nodes[nodes.index(copies[0]) :] if copies else []
-    for node in after[:-1]:
-        if node.target is not aten.copy_.default or node.args[0] not in wires:
-            raise GateError(
-                f"expected a graph that ends in copies into its inputs, got {node.target} "
-                f"('{node.name}' of {origin_of(node).where()}) behind its first write"
-            )
+    copies = last_copies(gm)
     output = nodes[-1]
     results: list[Any] = [copy.args[1] for copy in copies] + list(output.args[0])
 
@@ -53,8 +46,26 @@ def retrace(gm: GraphModule, run: Callable[[Node, dict[Node, Any]], Any]) -> Gra
 
     examples = real_like([wire.meta["val"] for wire in wires])
     new, _ = trace(whole, examples, [wire.name for wire in wires])
-    _write_again(new, copies, [wires.index(copy.args[0]) for copy in copies])
+    _write_again(new, copies, [wires.index(copy.all_input_nodes[0]) for copy in copies])
     return new
+
+
+def last_copies(gm: GraphModule) -> list[Node]:
+    """The `copy_` gates into its placeholders that a flat step graph ends in.
+
+    Raises: GateError for any other gate behind the first write.
+    """
+    wires = placeholders(gm)
+    nodes = list(gm.graph.nodes)
+    copies = [node for node in nodes if writes(node)]
+    after = nodes[nodes.index(copies[0]) :] if copies else []
+    for node in after[:-1]:
+        if node.target is not aten.copy_.default or node.args[0] not in wires:
+            raise GateError(
+                f"expected a graph that ends in copies into its inputs, got {node.target} "
+                f"('{node.name}' of {origin_of(node).where()}) behind its first write"
+            )
+    return copies
 
 
 def _as_it_was(now: Any, node: Node) -> Any:
