@@ -1,5 +1,6 @@
 """Vectors are taken on trust; where their kernels cannot be built, narrower ones."""
 
+import platform
 import warnings
 
 import pytest
@@ -9,6 +10,7 @@ from backlit.lower.vectors import widest_vectors
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # what PyTorch deprecates in its own files
     from torch._inductor import config
+    from torch._inductor.cpu_vec_isa import VecAVX2
     from torch._inductor.exc import CppCompileError, InductorError
 
 
@@ -52,3 +54,12 @@ def test_another_error_is_not_tried_again():
     with pytest.raises(ValueError, match="another shape"):
         widest_vectors(make)
     assert len(asked) == 1
+
+
+def test_sets_of_instructions_are_asked_of_the_compiler_by_name():
+    known, unknown = VecAVX2(), VecAVX2()
+    unknown._arch_flags += " -mno-such-instructions"
+    asked = [known.check_build, unknown.check_build]  # PyTorch's own, which build and load
+    answers = widest_vectors(lambda: [known.check_build(""), unknown.check_build("")])
+    assert answers == ([True, False] if platform.machine() in ("x86_64", "AMD64") else [False] * 2)
+    assert asked == [known.check_build, unknown.check_build]
