@@ -52,7 +52,8 @@ Trust the ratios; the milliseconds are those of a shared machine.
   over the pairs of samples. Above 1 Backlit is faster. An interval that holds 1 claims nothing.
 - **peak**: the high-water mark of resident memory while stepping, in a process of its own, less
   what was resident before the networks were made. It is reset after the first steps, so what
-  compiling took and gave back is not in it; what stays after compiling is.
+  compiling took and gave back is not in it; what stays after compiling is. Behind the stroke the
+  same in a later process, which finds the compiled step in the cache.
 - **compile**: seconds from the networks to the end of the first step, in a new process with an
   empty compile cache; behind the stroke the same from the cache that it left.
 - **Δ loss**: the largest difference of a loss from eager float32 over the steps compared. bfloat16

@@ -190,6 +190,7 @@ def test_table_and_bars():
     way = {"median_s": 0.002, "per_second": 2000.0, "samples_s": [0.002], "threads": 1}
     way |= {"loss_difference_mean": 0.0, "loss_difference_max": 1e-6}
     full = {"first_step_s": 12.34, "cached_first_step_s": 1.2, "peak_bytes": 2**20 * 70}
+    full |= {"cached_peak_bytes": 2**20 * 60}
     need = needs(torch_step(tiny.CLASSES, Style()), 38)
     roof = distance(need, Roof(1e9, 2e9, 1e9, 1), seconds=0.002)
     found = {
@@ -213,7 +214,7 @@ def test_table_and_bars():
     }
     text = table(found)
     assert text.splitlines()[0] == "row: a row & more, batch 4, 5 pairs"
-    assert "2 ms" in text and "12.3 s / 1.2" in text and "70 MiB" in text
+    assert "2 ms" in text and "12.3 s / 1.2" in text and "70 / 60 MiB" in text
     assert "0.50x [0.40, 0.60]" in text and "jax is not installed" in text
     assert "Backlit takes" in text
     assert [(row, way) for row, way, _ in losses_of(found)] == [("row", "eager float32")]

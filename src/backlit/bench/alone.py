@@ -28,8 +28,9 @@ def alone(name: str, way: Way) -> dict[str, Any]:
     Args:
         name: the row's, as `find_row` takes it.
     Returns: first_step_s (from the networks to the end of the first step, compiling included),
-        cached_first_step_s (compiled ways, the second process), peak_bytes and working_bytes
-        (where /proc tells them); or alone_failed with the last line of what went wrong.
+        peak_bytes and working_bytes (where /proc tells them); of compiled ways also those of the
+        second process, which finds what the first kept, as cached_first_step_s and so on; or
+        alone_failed with the last line of what went wrong.
     """
     with tempfile.TemporaryDirectory() as cache:
         environment = {**caches_in(cache), "OMP_NUM_THREADS": str(torch.get_num_threads())}
@@ -41,10 +42,7 @@ def alone(name: str, way: Way) -> dict[str, Any]:
                 said = done.stderr.strip().splitlines() or ["no output"]
                 return {"alone_failed": said[-1][:200]}
             told = json.loads(done.stdout.splitlines()[-1])
-            if turn == 0:
-                found = told
-            else:
-                found["cached_first_step_s"] = told["first_step_s"]
+            found |= {f"cached_{key}" if turn else key: value for key, value in told.items()}
     return found
 
 

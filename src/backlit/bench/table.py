@@ -21,7 +21,7 @@ def table(found: Found) -> str:
 
 
 def _block(name: str, row: Found) -> str:
-    head = f"{'':20} {'step':>9} {'samples/s':>10} {'Backlit is':>20} {'peak':>9} {'compile':>14}"
+    head = f"{'':20} {'step':>9} {'samples/s':>10} {'Backlit is':>20} {'peak':>15} {'compile':>14}"
     title = f"{name}: {row['about']}, batch {row['batch']}, {row['pairs']} pairs"
     lines = [title, head + f" {'Δ loss':>8}"]
     for way, figures in row["ways"].items():
@@ -33,7 +33,7 @@ def _block(name: str, row: Found) -> str:
             f"{time_text(figures['median_s']):>9}",
             f"{figures['per_second']:10,.0f}",
             f"{ratio_text(row['speedup'].get(way)):>20}",
-            f"{memory_text(figures.get('peak_bytes')):>9}",
+            f"{memory_text(figures):>15}",
             f"{compile_text(figures):>14}",
             f"{figures['loss_difference_max']:8.1e}",
         ]
@@ -71,8 +71,10 @@ def ratio_text(ratio: Found | None) -> str:
     return f"{ratio['ratio']:.2f}x [{ratio['low']:.2f}, {ratio['high']:.2f}]"
 
 
-def memory_text(peak: float | None) -> str:
-    return "" if peak is None else f"{peak / 2**20:,.0f} MiB"
+def memory_text(figures: Found) -> str:
+    """Peak memory: in the process that compiled, and in one that found the step in the cache."""
+    peaks = [figures[key] for key in ("peak_bytes", "cached_peak_bytes") if key in figures]
+    return " / ".join(f"{peak / 2**20:,.0f}" for peak in peaks) + (" MiB" if peaks else "")
 
 
 def compile_text(figures: Found) -> str:
