@@ -20,7 +20,7 @@ PICTURE = ROOT / "docs" / "images" / "speed.svg"
 # Rows whose ratio says too much or too little by itself.
 DOUBTS = {
     "lstm": (
-        "the ratio to PyTorch in bfloat16 differs from run to run, between 0.8 and 1.0: where "
+        "the ratio to PyTorch in bfloat16 differs from run to run, between 0.8 and 1.05: where "
         "malloc happens to keep the pages that a step frees, PyTorch's takes a quarter less time, "
         "and Backlit's, of smaller buffers, the same. More than half of the step are matrix "
         "products. PyTorch runs all time steps in one oneDNN kernel, which keeps weights and gates "
