@@ -13,7 +13,7 @@ from backlit.gates.base import aten
 from backlit.graph.backprop import placeholders
 from backlit.graph.origin import origin_of, stamp
 from backlit.graph.trace import real_like, trace
-from backlit.lower.passes.common import value, writes
+from backlit.lower.passes.common import writes
 
 
 def retrace(gm: GraphModule, run: Callable[[Node, dict[Node, Any]], Any]) -> GraphModule:
@@ -22,7 +22,7 @@ def retrace(gm: GraphModule, run: Callable[[Node, dict[Node, Any]], Any]) -> Gra
     Args:
         gm: a flat step graph that ends in `copy_` gates into its placeholders.
         run: ``(gate, values so far) -> its value``; tensor code, traced with fake tensors.
-    Returns: the new graph; what it writes and returns has the dtypes it had.
+    Returns: the new graph.
     Raises: GateError as `last_copies`.
     """
     wires = placeholders(gm)
@@ -39,10 +39,7 @@ def retrace(gm: GraphModule, run: Callable[[Node, dict[Node, Any]], Any]) -> Gra
             elif node.op == "call_function" and not writes(node):
                 with stamp(origin_of(node)):
                     values[node] = run(node, values)
-        return [
-            _as_it_was(values[result], result) if isinstance(result, Node) else result
-            for result in results
-        ]
+        return [values[r] if isinstance(r, Node) else r for r in results]
 
     examples = real_like([wire.meta["val"] for wire in wires])
     new, _ = trace(whole, examples, [wire.name for wire in wires])
@@ -66,13 +63,6 @@ def last_copies(gm: GraphModule) -> list[Node]:
                 f"('{node.name}' of {origin_of(node).where()}) behind its first write"
             )
     return copies
-
-
-def _as_it_was(now: Any, node: Node) -> Any:
-    before = value(node)
-    if isinstance(now, Tensor) and isinstance(before, Tensor) and now.dtype != before.dtype:
-        return now.to(before.dtype)
-    return now
 
 
 def _write_again(gm: GraphModule, copies: list[Node], positions: list[int]) -> None:
