@@ -125,6 +125,7 @@ class Game:
         check_precision(precision, self._networks)
         self.precision = precision
         self.chosen: dict[str, Any] = {"precision": precision}
+        self._like = _floating_like(self.generator)
         self.state = self._initial_state()
         self.rates = {
             name: torch.tensor(optimiser.lr, dtype=torch.float64, device=self._like.device)
@@ -166,12 +167,6 @@ class Game:
                 state[name] = tensor.detach().clone()
         state, self._wires = state_and_wires(state, groups)
         return state
-
-    @property
-    def _like(self) -> Tensor:
-        """A tensor with the generator's dtype and device."""
-        found = [p for p in self.generator.parameters() if p.is_floating_point()]
-        return found[0] if found else torch.zeros(())
 
     def _z(self, n: int) -> Noise:
         like = self._like
@@ -464,6 +459,11 @@ class Game:
 def _name(variant: tuple[bool, bool]) -> str:
     with_g, with_penalty = variant
     return ("D and G" if with_g else "D only") + (", penalty" if with_penalty else "")
+
+
+def _floating_like(network: nn.Module) -> Tensor:
+    """A tensor with the network's dtype and device."""
+    return next((p for p in network.parameters() if p.is_floating_point()), torch.zeros(()))
 
 
 def _outline(network: nn.Module) -> dict[str, Any]:

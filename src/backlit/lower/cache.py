@@ -165,10 +165,8 @@ class _Later:
 class _Kernels(_Later):
     """PyTorch's own kernels under the names the compiler gives them."""
 
-    def __getattr__(self, name: str) -> Any:
-        if name in ("mm", "addmm", "bmm", "baddbmm", "convolution"):
-            return getattr(torch, name)
-        return super().__getattr__(name)
+    mm, addmm, bmm, baddbmm = torch.mm, torch.addmm, torch.bmm, torch.baddbmm
+    convolution = torch.convolution
 
 
 _IMPORT = re.compile(r"^from (torch\._inductor\S*) import (\w+)(?: as (\w+))?$", re.MULTILINE)

@@ -34,6 +34,7 @@ from backlit.lower import (
     lower_gates,
     on_cpu,
     open_pools,
+    open_thin_products,
     prepare_graph,
 )
 from backlit.lower.direct import direct
@@ -182,7 +183,9 @@ class Step(Shown):
         ready = prepare_graph(gm, inputs, self.precision)
         if self.mode == "compiled":
             if on_cpu(self.state.values()):
-                ready = self._with_kernels(open_pools(ready), inputs, kernels, say)
+                ready = open_pools(ready)
+                open_thin_products(ready)
+                ready = self._with_kernels(ready, inputs, kernels, say)
             call = compile_graph(ready, inputs, say)
         else:
             call = direct(ready, range(len(self.state)))
