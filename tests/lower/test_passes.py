@@ -12,6 +12,7 @@ from backlit.graph.trace import trace
 from backlit.lower.passes import (
     apply_passes,
     clean_identities,
+    clean_parts,
     clean_views,
     common_subexpressions,
     dead_gates,
@@ -205,6 +206,28 @@ def test_clean_identities(identity, removed):
 
     x = torch.where(X > 0, X, -0.0)
     assert same_after(both, lambda x: (identity(x).reciprocal(),), x) == removed
+
+
+@pytest.mark.parametrize(
+    ("take", "removed"),
+    [
+        (lambda x, y: torch.stack([x, y])[1], 1),
+        (lambda x, y: torch.stack([x, y])[-2], 1),
+        (lambda x, y: torch.stack([x, y]).transpose(0, 1)[:, -1], 1),
+        (lambda x, y: torch.stack([x, y], 1).select(1, 1), 0),  # lies in memory otherwise
+        (lambda x, y: torch.stack([x, y]).transpose(0, 2).select(-1, 0), 0),  # the part turned
+        (lambda x, y: torch.stack([x, y]).select(1, 0), 0),  # of every part a row
+        (lambda x, y: torch.stack([x, y]).transpose(0, 1).select(0, 1), 0),
+        (lambda x, y: torch.cat([x, y]).select(0, 1), 0),
+    ],
+)
+def test_clean_parts(take, removed):
+    square = torch.randn(4, 4, dtype=torch.float64)
+
+    def function(x, y):
+        return take(x.sin(), y.cos()) * 2
+
+    assert same_after(clean_parts, function, square, square + 1) == removed
 
 
 def test_a_copy_that_a_write_separates_stays():

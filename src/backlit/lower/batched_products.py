@@ -1,8 +1,9 @@
 """Sums of products as one product: the weight gradient of all time steps at once.
 
 Unrolled in time, a recurrent layer's weight gradient is Σₜ dZₜᵀ Hₜ, one small product and one sum
-over the whole matrix a step. Stacked, it is a single product [dZ₁; dZ₂; …]ᵀ [H₁; H₂; …]; bias
-gradients Σₜ Σ dZₜ are sums of the same stack.
+over the whole matrix a step. Stacked, it is a single product [dZ₁; dZ₂; …]ᵀ [H₁; H₂; …]. A bias
+gradient is the other way round: the rows of each dZₜ are summed where they are made, and what was
+a sum over the stack of all, which nothing else needs in full precision, becomes a running one.
 """
 
 from __future__ import annotations
@@ -26,48 +27,82 @@ def batch_products(gm: GraphModule) -> int:
 
     Args:
         gm: its wires know their value's shape (``meta["val"]``); writes stand at its end.
-    Returns: how many gates fewer there are.
+    Returns: how many sums are now computed in another way.
     """
-    before = len(gm.graph.nodes)
+    order = {node: i for i, node in enumerate(gm.graph.nodes)}
+    changed = 0
+    for node in order:
+        parts = _stacked_rows(node)
+        if len(parts) >= WORTH:
+            _sum_where_made(node, sorted(parts, key=order.__getitem__))
+            changed += 1
     stacks: dict[tuple[Node, ...], Node] = {}
     for root in [node for node in gm.graph.nodes if _is_sum(node)]:
         if len(root.users) != 1 or not _is_sum(next(iter(root.users))):
-            _join(root, stacks)
+            changed += _join(root, stacks)
     gm.graph.lint()
     gm.recompile()
-    return before - len(gm.graph.nodes)
+    return changed
 
 
-def _join(root: Node, stacks: dict[tuple[Node, ...], Node]) -> None:
-    """Replaces one sum by a shorter one, where it has enough terms of a form."""
+def _join(root: Node, stacks: dict[tuple[Node, ...], Node]) -> bool:
+    """Replaces a sum with enough products among its terms by a shorter one; says whether it did."""
     inner, terms = _terms(root)
     products = {node: pair for node in terms if (pair := _weight_gradient(node))}
-    sums = {node: rows for node in terms if (rows := _row_sum(node))}
-    joined: list[Node] = []
-    done: set[Node] = set()
+    if len(products) < WORTH:
+        return False
     with root.graph.inserting_before(root):
-        if len(products) >= WORTH:
-            left = _stack(root, [left for left, _ in products.values()], stacks)
-            right = _stack(root, [right for _, right in products.values()], stacks)
-            joined.append(_gate(root, aten.mm.default, _gate(root, aten.t.default, left), right))
-            done |= products.keys()
-        if len(sums) >= WORTH:
-            rows = _stack(root, list(sums.values()), stacks)
-            joined.append(_gate(root, aten.sum.dim_IntList, rows, [0]))
-            done |= sums.keys()
-        if not joined:
-            return
-        total, *others = joined + [node for node in terms if node not in done]
-        for node in others:
-            total = _gate(root, aten.add.Tensor, total, node)
+        left = _stack(root, [left for left, _ in products.values()], stacks)
+        right = _stack(root, [right for _, right in products.values()], stacks)
+        total = _gate(root, aten.mm.default, _gate(root, aten.t.default, left), right)
+        for node in terms:
+            if node not in products:
+                total = _gate(root, aten.add.Tensor, total, node)
     root.replace_all_uses_with(total)
-    waiting, gone = [*inner, *done], set[Node]()
+    waiting, gone = [*inner, *products], set[Node]()
     while waiting:
         node = waiting.pop(0)
         if node.op == "call_function" and not node.users and node not in gone:
             gone.add(node)
             waiting += node.all_input_nodes
             root.graph.erase_node(node)
+    return True
+
+
+def _stacked_rows(node: Node) -> list[Node]:
+    """The matrices whose rows a gate sums, all of them stacked; none if it does something else."""
+    if node.target is not aten.sum.dim_IntList or node.kwargs or list(_args(node)[1]) != [0]:
+        return []
+    rows = _args(node)[0]
+    stack = _args(rows)[0] if rows.target is aten.view.default else rows
+    stacked = stack.target is aten.stack.default and rows is not stack
+    joined = stack.target is aten.cat.default and rows is stack
+    if rows.meta["val"].dim() != 2 or any(_args(stack)[1:]) or not (stacked or joined):
+        return []
+    parts = list(_args(stack)[0])
+    width = rows.meta["val"].shape[1]
+    return parts if all(part.meta["val"].shape[1:] == (width,) for part in parts) else []
+
+
+def _sum_where_made(node: Node, parts: Sequence[Node]) -> None:
+    """Puts a running sum over the parts' rows in the place of the sum over all of them.
+
+    In the form in which a step sums a bias gradient: where there is the same sum it is one gate.
+    """
+    width, total = parts[0].meta["val"].shape[1], None
+    for part in parts:
+        with node.graph.inserting_after(part):
+            rows = _gate(node, aten.sum.dim_IntList, part, [0], True)
+        with node.graph.inserting_after(rows):
+            term = last = _gate(node, aten.view.default, rows, [width])
+        if total is not None:
+            with node.graph.inserting_after(term):
+                last = _gate(node, aten.add.Tensor, total, term)
+        total = last
+    with node.graph.inserting_before(node):
+        shape = list(node.meta["val"].shape)
+        node.replace_all_uses_with(_gate(node, aten.view.default, total, shape))
+    node.graph.erase_node(node)
 
 
 def _terms(root: Node) -> tuple[list[Node], list[Node]]:
@@ -111,17 +146,6 @@ def _weight_gradient(node: Node) -> tuple[Node, Node] | None:
         return None
     source = _args(first)[0]
     return (second, source) if turned else (source, second)
-
-
-def _row_sum(node: Node) -> Node | None:
-    """The matrix whose rows a term sums; the axis summed over may first stay, of length 1."""
-    viewed = node.target is aten.view.default and _one_use(node)
-    total = _args(node)[0] if viewed else node
-    if total.target is not aten.sum.dim_IntList or not _one_use(total) or total.kwargs:
-        return None
-    matrix, axes, *kept = _args(total)
-    fits = matrix.meta["val"].dim() == 2 and node.meta["val"].dim() == 1
-    return matrix if list(axes) == [0] and fits and viewed == any(kept) else None
 
 
 def _one_use(node: Node) -> bool:

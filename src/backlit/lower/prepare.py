@@ -13,6 +13,7 @@ from backlit.graph.backprop import placeholders
 from backlit.lower.batched_products import batch_products
 from backlit.lower.passes import apply_passes
 from backlit.lower.precision import lower_precision
+from backlit.lower.zero_gradients import drop_zero_gradients
 
 PRECISIONS = ("float32", "bfloat16", "float64")
 
@@ -41,7 +42,7 @@ def prepare_graph(
             )
     gm = copy.deepcopy(gm)
     apply_passes(gm)
-    if batch_products(gm):  # before products and sums differ in precision
+    if drop_zero_gradients(gm) + batch_products(gm):  # before products and sums differ in precision
         apply_passes(gm)
     if precision == "bfloat16":
         gm = lower_precision(gm)

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from torch.fx import GraphModule
 
 from backlit.lower.passes.clean_identities import clean_identities
+from backlit.lower.passes.clean_parts import clean_parts
 from backlit.lower.passes.clean_views import clean_views
 from backlit.lower.passes.common_subexpressions import common_subexpressions
 from backlit.lower.passes.dead_gates import dead_gates
@@ -22,6 +23,7 @@ __all__ = [
     "Removed",
     "apply_passes",
     "clean_identities",
+    "clean_parts",
     "clean_views",
     "common_subexpressions",
     "dead_gates",
@@ -34,6 +36,7 @@ PASSES: tuple[Callable[[GraphModule], int], ...] = (
     dead_gates,
     fold_constants,
     clean_identities,
+    clean_parts,
     clean_views,
     common_subexpressions,
 )
