@@ -252,3 +252,15 @@ def test_fast_bfloat16_is_asked_of_the_machine(monkeypatch):
         monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda bf16=bf16: bf16)
         monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda amx=amx: amx)
         assert fast_bfloat16() is (bf16 or amx)
+
+
+def test_a_part_of_a_vector_is_cast_in_its_own_shape():
+    """Once for all that read it, turned or not."""
+
+    def function(x, vector):
+        w = vector[3:15].view(3, 4)
+        return x.mm(w).mm(w.t())
+
+    gm, _ = trace(function, [torch.randn(2, 3), torch.randn(20)])
+    casts = [n for n in lower_precision(gm).graph.nodes if n.kwargs.get("dtype") == torch.bfloat16]
+    assert sorted(tuple(n.meta["val"].shape) for n in casts) == [(2, 3), (3, 4)]

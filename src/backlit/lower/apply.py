@@ -16,6 +16,7 @@ from backlit.errors import GateError
 from backlit.gates.base import aten
 from backlit.lower.autotune import choose
 from backlit.lower.costly import costly
+from backlit.lower.insert import example
 from backlit.lower.lowerings import DEFAULT, LOWERINGS, Call
 
 # In smaller convolutions another layout costs its neighbours what it gains.
@@ -65,10 +66,11 @@ def _replace(graph: Graph, node: Node, call: Call, run: Any) -> None:
     args, operands, bias = map_arg((call.args, call.operands, call.bias), proxy)
     with graph.inserting_before(node):
         result = run(replace(call, args=args, operands=operands, bias=bias)).node
-    made = node.prev
-    while made is not before:
+    made = before
+    while made.next is not node:
+        made = made.next
         made.meta.update({k: v for k, v in node.meta.items() if k != "val"})
-        made = made.prev
+        made.meta["val"] = example(made)
     if call.output is None:
         node.replace_all_uses_with(result)
     else:

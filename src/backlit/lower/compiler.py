@@ -25,6 +25,7 @@ from backlit.graph.trace import real_like
 from backlit.lower import cache
 from backlit.lower.direct.call import direct_call
 from backlit.lower.early_kernels import early_kernels
+from backlit.lower.hold_gradients import hold_gradients
 from backlit.lower.hold_scalars import hold_scalars
 from backlit.lower.layout import channels_last
 from backlit.lower.machine import on_cpu
@@ -72,6 +73,8 @@ def compile_graph(
     """
     gm = copy.deepcopy(gm)
     hold_scalars(gm)
+    if on_cpu(inputs) and channels_last(gm):
+        hold_gradients(gm)
     rolled = roll(gm, inputs)
     if rolled is None:
         return _compiled(gm, inputs, say)

@@ -20,8 +20,7 @@ def channels_last(gm: GraphModule) -> bool:
     """Whether most of the work of a flat graph's convolutions is in wide ones.
 
     Args:
-        gm: convolutions whose wires do not know their value's shape (``meta["val"]``), as those
-            that a lowering made, do not count.
+        gm: convolutions whose wires do not know their value's shape (``meta["val"]``) do not count.
     """
     work = {node: flops(node) for node in gm.graph.nodes if _counts(node)}
     wide = sum(n for node, n in work.items() if min(_channels(node)) >= WIDE)

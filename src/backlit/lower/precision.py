@@ -11,6 +11,7 @@ Source: Micikevicius et al. 2018, "Mixed Precision Training", section 3.1 (maste
 from __future__ import annotations
 
 import operator
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -118,14 +119,18 @@ class _Lowered:
         return self._cast(new, torch.float32, reader) if low else new
 
     def _lowered(self, wire: Node) -> Node:
-        """A wire in low precision; of a view the source is cast, which other gates may share."""
+        """A wire in low precision; of a view the source is cast, which other gates may share.
+
+        A parameter is cast in its own shape, not as a part of the vector it lies in: there the
+        compiler can give the cast the layout its readers want, instead of copying it for each.
+        """
         new = self._new[wire]
         now = value(new)
         if not isinstance(now, Tensor) or now.dtype != torch.float32:
             return new
         if wire not in self._low:
             parts = wire.all_input_nodes
-            if wire.op == "call_function" and wire.target in _TURNS:
+            if wire.op == "call_function" and wire.target in _TURNS and not _is_shaped(wire):
                 self._low[wire] = self._copy(wire, {parts[0]: self._lowered(parts[0])})
             elif self._low.keys() & set(parts) and wire.target in _JOINS:
                 self._low[wire] = self._copy(wire, {part: self._lowered(part) for part in parts})
@@ -154,3 +159,9 @@ class _Lowered:
             with self._mode:
                 copied.meta["val"] = evaluate(node, values)
         return copied
+
+
+def _is_shaped(wire: Node) -> bool:
+    """Whether a wire is a part of a vector, seen in another shape."""
+    source: Any = wire.args[0]
+    return wire.target is aten.view.default and value(source).dim() == 1

@@ -14,7 +14,7 @@ import torch
 from torch.fx import GraphModule, Node
 
 from backlit.gates.base import aten
-from backlit.lower.direct.match import insert
+from backlit.lower.insert import insert, kept_in_order
 from backlit.lower.passes.common import value
 
 _THIN = 4  # elements of a thin side: each has gates of its own
@@ -63,12 +63,14 @@ def _opened(node: Node, *operands: Any) -> Any:
     *bias, a, b = operands if exact == dtype else [_cast(x, exact) for x in operands]
     turned_a, turned_b = (value(x).stride()[1] != 1 for x in node.args[-2:])
     if k == min(m, k, n):
-        z = _outer(a, _kept(b, (k, n)) if turned_b else b, k)
+        z = _outer(a, kept_in_order(b, (k, n)) if turned_b else b, k)
     elif n <= m:
         bt = aten.t.default(b)
-        z = aten.stack.default(_sums(a, bt if turned_b else _kept(bt, (n, k)), n), 1)
+        z = aten.stack.default(_sums(a, bt if turned_b else kept_in_order(bt, (n, k)), n), 1)
     else:
-        z = aten.stack.default(_sums(aten.t.default(b), _kept(a, (m, k)) if turned_a else a, m))
+        z = aten.stack.default(
+            _sums(aten.t.default(b), kept_in_order(a, (m, k)) if turned_a else a, m)
+        )
     for c in bias:
         z = aten.add.Tensor(z, c)
     return z if exact == dtype else _cast(z, dtype)
@@ -86,12 +88,6 @@ def _sums(a: Any, few: Any, n: int) -> list[Any]:
     """Σₖ a[:, k] few[i, k] for each of the n i."""
     products = [aten.mul.Tensor(a, _part(few, 0, i)) for i in range(n)]
     return [aten.sum.dim_IntList(product, [1]) for product in products]
-
-
-def _kept(x: Any, shape: tuple[int, int]) -> Any:
-    """A thin matrix in order of its rows; the view is what makes the compiler keep the copy."""
-    x = aten.clone.default(x, memory_format=torch.contiguous_format)
-    return aten.as_strided.default(x, list(shape), [shape[1], 1])
 
 
 def _part(x: Any, axis: int, at: int) -> Any:

@@ -9,13 +9,11 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
-from torch.fx import Graph, GraphModule, Node, Proxy, symbolic_trace
-from torch.fx.node import map_arg
-from torch.fx.proxy import GraphAppendingTracer
+from torch.fx import GraphModule, Node, symbolic_trace
 
 from backlit.gates.base import aten
-from backlit.graph.origin import origin_of
-from backlit.lower.passes.common import pure_gates, value
+from backlit.lower.insert import insert
+from backlit.lower.passes.common import pure_gates
 
 Bound = dict[str, Any]
 _COMMUTE = {aten.add.Tensor, aten.mul.Tensor}
@@ -66,29 +64,6 @@ def apply_rules(gm: GraphModule, rules: tuple[Rule, ...]) -> int:
                     found += 1
                     break
     return found
-
-
-def insert(before: Node, code: Callable[..., Any], arguments: list[Any]) -> Node | None:
-    """Tensor code as new gates before another, from which they take their origin."""
-    graph: Graph = before.graph
-    tracer, last = GraphAppendingTracer(graph), before.prev
-    with graph.inserting_before(before):
-        wires: Any = map_arg(arguments, lambda wire: Proxy(wire, tracer))  # type: ignore[arg-type, return-value]
-        made: Any = code(*wires)
-    while last.next is not before:
-        last = last.next
-        last.meta["origin"] = origin_of(before)
-        last.meta["val"] = _example(last)
-    return made.node if isinstance(made, Proxy) else made
-
-
-def _example(node: Node) -> Any:
-    """A gate's example value, None where an input has none."""
-    if any(value(wire) is None for wire in node.all_input_nodes):
-        return None
-    args, kwargs = map_arg((node.args, node.kwargs), value)
-    target: Any = node.target
-    return target(*args, **kwargs)
 
 
 def _same(pattern: Any, found: Any, bound: Bound) -> bool:

@@ -1,0 +1,54 @@
+"""New gates in a graph, written as tensor code."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch.fx import Graph, Node, Proxy
+from torch.fx.node import map_arg
+from torch.fx.proxy import GraphAppendingTracer
+
+from backlit.gates.base import aten
+from backlit.graph.origin import origin_of
+from backlit.lower.passes.common import value
+
+
+def insert(before: Node, code: Callable[..., Any], arguments: Sequence[Any]) -> Any:
+    """Tensor code as new gates before another, from which they take their origin.
+
+    Args:
+        code: of aten operations; of the wires among the arguments it gets stand-ins.
+    Returns: the wire of its result; what is none, None for example, as it is.
+    """
+    graph: Graph = before.graph
+    tracer, last = GraphAppendingTracer(graph), before.prev
+    with graph.inserting_before(before):
+        wires: Any = map_arg(list(arguments), lambda wire: Proxy(wire, tracer))  # type: ignore[arg-type, return-value]
+        made: Any = code(*wires)
+    while last.next is not before:
+        last = last.next
+        last.meta["origin"] = origin_of(before)
+        last.meta["val"] = example(last)
+    return made.node if isinstance(made, Proxy) else made
+
+
+def example(node: Node) -> Any:
+    """A gate's example value, None where an input has none."""
+    if any(value(wire) is None for wire in node.all_input_nodes):
+        return None
+    args, kwargs = map_arg((node.args, node.kwargs), value)
+    target: Any = node.target
+    return target(*args, **kwargs)
+
+
+def kept_in_order(x: Any, shape: Sequence[int]) -> Any:
+    """Code of a copy in the order of its numbers that the compiler makes, and makes once.
+
+    It would compute a copy anew, number by number, where it is read; `as_strided` is the view that
+    it gives memory to look at.
+    """
+    strides = torch.empty(tuple(shape), device="meta").stride()
+    copy = aten.clone.default(x, memory_format=torch.contiguous_format)
+    return aten.as_strided.default(copy, list(shape), list(strides))
