@@ -71,7 +71,7 @@ def _join(root: Node, stacks: dict[tuple[Node, ...], Node]) -> bool:
 
 def _stacked_rows(node: Node) -> list[Node]:
     """The matrices whose rows a gate sums, all of them stacked; none if it does something else."""
-    if node.target is not aten.sum.dim_IntList or node.kwargs or list(_args(node)[1]) != [0]:
+    if node.target is not aten.sum.dim_IntList or node.kwargs or list(_args(node)[1] or ()) != [0]:
         return []
     rows = _args(node)[0]
     stack = _args(rows)[0] if rows.target is aten.view.default else rows
@@ -81,7 +81,8 @@ def _stacked_rows(node: Node) -> list[Node]:
         return []
     parts = list(_args(stack)[0])
     width = rows.meta["val"].shape[1]
-    return parts if all(part.meta["val"].shape[1:] == (width,) for part in parts) else []
+    made = all(part.op == "call_function" for part in parts)
+    return parts if made and all(p.meta["val"].shape[1:] == (width,) for p in parts) else []
 
 
 def _sum_where_made(node: Node, parts: Sequence[Node]) -> None:

@@ -23,7 +23,8 @@ def prepare_graph(
 ) -> GraphModule:
     """The graph as it is to be run fast; the one given is left as it is.
 
-    Passes keep every bit; joined products of recurrent nets are equal up to rounding.
+    Passes keep every bit; of recurrent nets, joined products and sums are equal up to rounding, and
+    a zero gradient that is not added may leave a -0 where there was 0.
 
     Args:
         gm: the flat step graph.

@@ -37,7 +37,7 @@ def _stacked(node: Node) -> Node | None:
 
 
 def selected(node: Node) -> tuple[Node, int, int]:
-    """What a `select` takes an element of, behind transposes; along which axis; the how manieth."""
+    """What a `select` takes an element of, behind transposes; the axis, and the place on it."""
     args: Any = node.args
     source, axis, at = args
     axis = axis % value(source).dim()
