@@ -8,15 +8,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from torch.fx import Graph, GraphModule, Node, Proxy
-from torch.fx.node import map_arg
-from torch.fx.proxy import GraphAppendingTracer
+from torch.fx import Graph, GraphModule, Node
 
 from backlit.errors import GateError
 from backlit.gates.base import aten
 from backlit.lower.autotune import choose
 from backlit.lower.costly import costly
-from backlit.lower.insert import example
+from backlit.lower.insert import insert
 from backlit.lower.lowerings import DEFAULT, LOWERINGS, Call
 
 # In smaller convolutions another layout costs its neighbours what it gains.
@@ -57,20 +55,10 @@ def apply(gm: GraphModule, inputs: Sequence[Any], chosen: Mapping[str, str]) -> 
 
 
 def _replace(graph: Graph, node: Node, call: Call, run: Any) -> None:
-    tracer = GraphAppendingTracer(graph)
-    before = node.prev
+    def code(args: Any, operands: Any, bias: Any) -> Any:
+        return run(replace(call, args=args, operands=operands, bias=bias))
 
-    def proxy(wire: Node) -> Any:
-        return Proxy(wire, tracer)
-
-    args, operands, bias = map_arg((call.args, call.operands, call.bias), proxy)
-    with graph.inserting_before(node):
-        result = run(replace(call, args=args, operands=operands, bias=bias)).node
-    made = before
-    while made.next is not node:
-        made = made.next
-        made.meta.update({k: v for k, v in node.meta.items() if k != "val"})
-        made.meta["val"] = example(made)
+    result = insert(node, code, [call.args, call.operands, call.bias])
     if call.output is None:
         node.replace_all_uses_with(result)
     else:

@@ -74,10 +74,10 @@ def _stacked_rows(node: Node) -> list[Node]:
     if node.target is not aten.sum.dim_IntList or node.kwargs or list(_args(node)[1] or ()) != [0]:
         return []
     rows = _args(node)[0]
-    stack = _args(rows)[0] if rows.target is aten.view.default else rows
-    stacked = stack.target is aten.stack.default and rows is not stack
-    joined = stack.target is aten.cat.default and rows is stack
-    if rows.meta["val"].dim() != 2 or any(_args(stack)[1:]) or not (stacked or joined):
+    viewed = rows.target is aten.view.default
+    stack = _args(rows)[0] if viewed else rows
+    joins = aten.stack.default if viewed else aten.cat.default
+    if stack.target is not joins or any(_args(stack)[1:]) or rows.meta["val"].dim() != 2:
         return []
     parts = list(_args(stack)[0])
     width = rows.meta["val"].shape[1]
@@ -92,14 +92,10 @@ def _sum_where_made(node: Node, parts: Sequence[Node]) -> None:
     """
     width, total = parts[0].meta["val"].shape[1], None
     for part in parts:
-        with node.graph.inserting_after(part):
+        with node.graph.inserting_before(part.next):
             rows = _gate(node, aten.sum.dim_IntList, part, [0], True)
-        with node.graph.inserting_after(rows):
-            term = last = _gate(node, aten.view.default, rows, [width])
-        if total is not None:
-            with node.graph.inserting_after(term):
-                last = _gate(node, aten.add.Tensor, total, term)
-        total = last
+            term = _gate(node, aten.view.default, rows, [width])
+            total = term if total is None else _gate(node, aten.add.Tensor, total, term)
     with node.graph.inserting_before(node):
         shape = list(node.meta["val"].shape)
         node.replace_all_uses_with(_gate(node, aten.view.default, total, shape))

@@ -10,12 +10,11 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from torch import Tensor
 from torch.fx import GraphModule, Node
 
 from backlit.gates.base import aten
 from backlit.lower.insert import insert, kept_in_order
-from backlit.lower.passes.common import value
+from backlit.lower.passes.common import dim, value
 
 _FLAT = {aten.view.default, aten.reshape.default}
 
@@ -29,7 +28,7 @@ def hold_gradients(gm: GraphModule) -> int:
     """
     held = 0
     for node in list(gm.graph.nodes):
-        if node.target in _FLAT and _dim(node) == 1 and _dim(node.args[0]) == 4:
+        if node.target in _FLAT and dim(node) == 1 and dim(node.args[0]) == 4:
             reader = _narrowest(node)
             wire: Any = reader.args[0]
             shape = value(wire).shape
@@ -37,8 +36,9 @@ def hold_gradients(gm: GraphModule) -> int:
                 copy = insert(reader, partial(kept_in_order, shape=shape), [wire])
                 reader.replace_input_with(wire, copy)
                 held += 1
-    gm.graph.lint()
-    gm.recompile()
+    if held:
+        gm.graph.lint()
+        gm.recompile()
     return held
 
 
@@ -46,8 +46,3 @@ def _narrowest(node: Node) -> Node:
     """What reads the wire that is flattened: a cast to a wider type, if nobody else wants that."""
     cast: Any = node.args[0]
     return cast if cast.target is aten._to_copy.default and len(cast.users) == 1 else node
-
-
-def _dim(node: Any) -> int:
-    like = value(node)
-    return like.dim() if isinstance(like, Tensor) else -1

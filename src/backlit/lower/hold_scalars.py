@@ -6,11 +6,11 @@ corrections, two powers, once more for every sixteen elements.
 
 from __future__ import annotations
 
-from torch import Tensor
-from torch.fx import GraphModule, Node
+from torch.fx import GraphModule
 
 from backlit.gates.base import aten
 from backlit.graph.backprop import placeholders
+from backlit.lower.passes.common import dim
 
 
 def hold_scalars(gm: GraphModule) -> int:
@@ -28,8 +28,8 @@ def hold_scalars(gm: GraphModule) -> int:
         if node.op != "call_function" or not computed & set(node.all_input_nodes):
             continue
         computed.add(node)
-        readers = [user for user in node.users if _dim(user) > 0]
-        if _dim(node) == 0 and readers and node.target is not aten.as_strided.default:
+        readers = [user for user in node.users if dim(user) > 0]
+        if dim(node) == 0 and readers and node.target is not aten.as_strided.default:
             with gm.graph.inserting_after(node):
                 view = gm.graph.call_function(aten.as_strided.default, (node, [], []))
             view.meta = dict(node.meta)
@@ -38,8 +38,3 @@ def hold_scalars(gm: GraphModule) -> int:
             held += 1
     gm.recompile()
     return held
-
-
-def _dim(node: Node) -> int:
-    value = node.meta.get("val")
-    return value.dim() if isinstance(value, Tensor) else -1

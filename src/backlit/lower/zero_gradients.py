@@ -12,7 +12,7 @@ from torch.fx import GraphModule, Node
 
 from backlit.gates.base import aten
 from backlit.lower.passes.clean_parts import selected
-from backlit.lower.passes.common import nodes_in, pure_gates, replace, same_layout, value
+from backlit.lower.passes.common import nodes_in, replace_where
 
 
 def drop_zero_gradients(gm: GraphModule) -> int:
@@ -24,14 +24,16 @@ def drop_zero_gradients(gm: GraphModule) -> int:
         gm: a flat step graph, its wires' example values in ``meta["val"]``.
     Returns: additions removed.
     """
-    removed = 0
-    for node in pure_gates(gm.graph):
-        if node.target is aten.add.Tensor and not node.kwargs:
-            wires = nodes_in(node.args)
-            others = [x for x in wires if not _is_zero(x)]
-            if len(others) < len(wires) and others and same_layout(value(others[0]), value(node)):
-                removed += replace(node, others[0])
-    return removed
+    return replace_where(gm, _beside_zero)
+
+
+def _beside_zero(node: Node) -> Node | None:
+    """The wire to which a gate adds zeros, if that is all it does."""
+    if node.target is not aten.add.Tensor or node.kwargs:
+        return None
+    wires = nodes_in(node.args)
+    others = [wire for wire in wires if not _is_zero(wire)]
+    return others[0] if others and len(others) < len(wires) else None
 
 
 def _is_zero(node: Node) -> bool:

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.fx import GraphModule, Node
 
 from backlit.gates.base import aten
-from backlit.lower.passes.common import instead, pure_gates, replace, same_layout, value
+from backlit.lower.passes.common import instead, pure_gates, replace_where, value
 
 _COPIES = {aten.clone.default: 0, aten.copy.default: 1, aten._to_copy.default: 0}
 
@@ -23,14 +23,10 @@ def clean_identities(gm: GraphModule) -> int:
         gm: the flat step graph; changed in place.
     Returns: gates removed; the inner cast of a joined pair is left to `dead_gates`.
     """
-    removed = 0
     for node in pure_gates(gm.graph):
         if node.target is aten._to_copy.default:
-            node = _past_upcast(node)
-        same = _same(node)
-        if same is not None and same_layout(value(same), value(node)):
-            removed += replace(node, same)
-    return removed
+            _join_casts(node)
+    return replace_where(gm, _same)
 
 
 def _same(node: Node) -> Node | None:
@@ -55,15 +51,14 @@ def _same(node: Node) -> Node | None:
     return x if other == neutral[node.target] and str(other) != "-0.0" else None
 
 
-def _past_upcast(node: Node) -> Node:
-    """A cast of a cast that lost nothing casts the first value itself."""
+def _join_casts(node: Node) -> None:
+    """Lets a cast of a cast that lost nothing cast the first value itself."""
     inner: Any = node.args[0]
     if inner.op != "call_function" or inner.target is not aten._to_copy.default:
-        return node
+        return
     source: Any = inner.args[0]
     kinds = [value(wire).dtype for wire in (source, inner)]
     same_kind = all(kind.is_floating_point for kind in kinds)
     if same_kind and torch.promote_types(*kinds) == kinds[1] and set(inner.kwargs) == {"dtype"}:
         if value(source).stride() == value(inner).stride():
-            return instead(node, node.target, source, **node.kwargs)
-    return node
+            instead(node, node.target, source, **node.kwargs)

@@ -7,7 +7,7 @@ from typing import Any
 from torch.fx import GraphModule, Node
 
 from backlit.gates.base import aten
-from backlit.lower.passes.common import pure_gates, replace, same_layout, value
+from backlit.lower.passes.common import replace_where, value
 
 
 def clean_parts(gm: GraphModule) -> int:
@@ -17,17 +17,13 @@ def clean_parts(gm: GraphModule) -> int:
         gm: the flat step graph; changed in place.
     Returns: gates removed; a stack of which nobody takes more is left to `dead_gates`.
     """
-    removed = 0
-    for node in pure_gates(gm.graph):
-        if node.target is aten.select.int:
-            part = _stacked(node)
-            if part is not None and same_layout(value(part), value(node)):
-                removed += replace(node, part)
-    return removed
+    return replace_where(gm, _stacked)
 
 
 def _stacked(node: Node) -> Node | None:
     """What was stacked where a gate selects, if it selects from a stack."""
+    if node.target is not aten.select.int:
+        return None
     source, axis, at = selected(node)
     if source.target is not aten.stack.default:
         return None

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import operator
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.fx import Graph, Node
+from torch.fx import Graph, GraphModule, Node
 from torch.fx.node import map_arg
 
 from backlit.gates.base import aten
@@ -46,6 +47,12 @@ _OTHER_VIEWS = {
 def value(node: Any) -> Any:
     """The node's example value, None where it has none."""
     return node.meta.get("val") if isinstance(node, Node) else None
+
+
+def dim(node: Any) -> int:
+    """How many axes the node's value has, -1 where it is not known or no tensor."""
+    like = value(node)
+    return like.dim() if isinstance(like, Tensor) else -1
 
 
 def nodes_in(part: Any) -> list[Node]:
@@ -103,6 +110,19 @@ def replace(node: Node, by: Node) -> bool:
     node.replace_all_uses_with(by)
     node.graph.erase_node(node)
     return True
+
+
+def replace_where(gm: GraphModule, same: Callable[[Node], Node | None]) -> int:
+    """Lets the wire that `same` names, if it lies in memory alike, stand for each pure gate's.
+
+    Returns: gates removed.
+    """
+    removed = 0
+    for node in pure_gates(gm.graph):
+        wire = same(node)
+        if wire is not None and same_layout(value(wire), value(node)):
+            removed += replace(node, wire)
+    return removed
 
 
 def instead(node: Node, target: Any, *args: Any, **kwargs: Any) -> Node:
