@@ -2,8 +2,8 @@
 
 A step's graph passes through `passes` (fewer gates, equal results) and, if asked, `precision`
 (bfloat16 where the gates tolerate it) before it is compiled. For the compiler `open_pools` opens
-what it makes slow loops of and `open_thin_products` what is not worth a call of the library;
-`lower_gates` chooses the kernel of each costly gate by measuring.
+what it makes slow loops of, `open_whole_pictures` and `open_thin_products` what is not worth a call
+of the library; `lower_gates` chooses the kernel of each costly gate by measuring.
 """
 
 from backlit.lower.apply import apply, lower_gates
@@ -21,6 +21,7 @@ from backlit.lower.pools import open_pools
 from backlit.lower.precision import lower_precision
 from backlit.lower.prepare import PRECISIONS, prepare_graph
 from backlit.lower.thin_products import open_thin_products
+from backlit.lower.whole_pictures import open_whole_pictures
 
 __all__ = [
     "PRECISIONS",
@@ -45,6 +46,7 @@ __all__ = [
     "on_cpu",
     "open_pools",
     "open_thin_products",
+    "open_whole_pictures",
     "prepare_graph",
     "processor",
 ]

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from torch.fx import Graph, GraphModule, Node
+from torch.fx import GraphModule, Node
 
 from backlit.errors import GateError
 from backlit.gates.base import aten
@@ -42,32 +42,40 @@ def apply(gm: GraphModule, inputs: Sequence[Any], chosen: Mapping[str, str]) -> 
                 "measure the kernels again"
             )
         if name != DEFAULT:
-            _replace(new.graph, node, call, found.run)
+            put_instead(node, call, _lowered(node, call, found.run))
             replaced = True
     if replaced:
-        # Wires may lie in another layout now; a view was captured for one.
-        for node in new.graph.nodes:
-            if node.target is aten.view.default:
-                node.target = aten.reshape.default
+        views_may_copy(new)
     new.graph.lint()
     new.recompile()
     return new
 
 
-def _replace(graph: Graph, node: Node, call: Call, run: Any) -> None:
+def _lowered(node: Node, call: Call, run: Callable[[Call], Any]) -> Any:
     def code(args: Any, operands: Any, bias: Any) -> Any:
         return run(replace(call, args=args, operands=operands, bias=bias))
 
-    result = insert(node, code, [call.args, call.operands, call.bias])
+    return insert(node, code, [call.args, call.operands, call.bias])
+
+
+def put_instead(node: Node, call: Call, result: Node) -> None:
+    """Lets a wire stand for what a costly gate, or the output of it that is meant, gives."""
     if call.output is None:
         node.replace_all_uses_with(result)
     else:
         for user in list(node.users):
             if user.target is operator.getitem and user.args[1] == call.output:
                 user.replace_all_uses_with(result)
-                graph.erase_node(user)
+                node.graph.erase_node(user)
     if not node.users:
-        graph.erase_node(node)
+        node.graph.erase_node(node)
+
+
+def views_may_copy(gm: GraphModule) -> None:
+    """Lets views copy where they must: a view was captured for a layout that may be another now."""
+    for node in gm.graph.nodes:
+        if node.target is aten.view.default:
+            node.target = aten.reshape.default
 
 
 def lower_gates(

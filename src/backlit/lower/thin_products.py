@@ -17,7 +17,7 @@ from backlit.gates.base import aten
 from backlit.lower.insert import insert, kept_in_order
 from backlit.lower.passes.common import value
 
-_THIN = 4  # elements of a thin side: each has gates of its own
+THIN = 4  # elements of a thin side: each has gates of its own
 _MOST = 2**19  # multiplications; with more it matters how the library reads its operands
 _MANY = 64  # in one graph, a net unrolled in time: there compiling would take too long
 
@@ -47,7 +47,7 @@ def _is_thin(node: Node) -> bool:
     if node.target not in (aten.mm.default, aten.addmm.default) or node.kwargs:
         return False
     m, k, n = _sizes(node)
-    thin = 0 < min(m, k, n) <= _THIN and m * k * n <= _MOST
+    thin = 0 < min(m, k, n) <= THIN and m * k * n <= _MOST
     return thin and value(node).is_floating_point()
 
 
@@ -78,19 +78,20 @@ def _opened(node: Node, *operands: Any) -> Any:
 
 def _outer(a: Any, b: Any, k: int) -> Any:
     """Σₖ a[:, k] b[k, :], each an outer product."""
-    z = aten.mul.Tensor(_part(a, 1, 0), _part(b, 0, 0))
+    z = aten.mul.Tensor(part(a, 1, 0), part(b, 0, 0))
     for i in range(1, k):
-        z = aten.add.Tensor(z, aten.mul.Tensor(_part(a, 1, i), _part(b, 0, i)))
+        z = aten.add.Tensor(z, aten.mul.Tensor(part(a, 1, i), part(b, 0, i)))
     return z
 
 
 def _sums(a: Any, few: Any, n: int) -> list[Any]:
     """Σₖ a[:, k] few[i, k] for each of the n i."""
-    products = [aten.mul.Tensor(a, _part(few, 0, i)) for i in range(n)]
+    products = [aten.mul.Tensor(a, part(few, 0, i)) for i in range(n)]
     return [aten.sum.dim_IntList(product, [1]) for product in products]
 
 
-def _part(x: Any, axis: int, at: int) -> Any:
+def part(x: Any, axis: int, at: int) -> Any:
+    """Code of one place of an axis, the axis kept."""
     return aten.slice.Tensor(x, axis, at, at + 1)
 
 

@@ -35,6 +35,7 @@ from backlit.lower import (
     on_cpu,
     open_pools,
     open_thin_products,
+    open_whole_pictures,
     prepare_graph,
 )
 from backlit.lower.direct import direct
@@ -184,6 +185,7 @@ class Step(Shown):
         if self.mode == "compiled":
             if on_cpu(self.state.values()):
                 ready = open_pools(ready)
+                open_whole_pictures(ready)
                 open_thin_products(ready)
                 ready = self._with_kernels(ready, inputs, kernels, say)
             call = compile_graph(ready, inputs, say)
