@@ -20,6 +20,7 @@ from backlit.lower.flops import flops
 from backlit.lower.kernel_file import Seconds, kernel_file, read_kernels, write_kernels
 from backlit.lower.layout import span
 from backlit.lower.lowerings import DEFAULT, LOWERINGS, Call, Lowering, value_of
+from backlit.lower.lowerings.scratch import forget
 from backlit.lower.machine import machine
 
 # What a lowering must gain to be chosen: less may be chance, and the gate as it stands fuses best.
@@ -111,6 +112,7 @@ def choose(
             seconds = measure(call, worth, share * budget_s)
             new.setdefault(where[node], {})[name] = seconds
         kernels[name] = Kernel(name, seconds, flops(node), 1)
+    forget()  # lowerings that were not chosen wrote most of it
     for place, measured in new.items():
         write_kernels(file, place, measured)
     return kernels

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from torch import Tensor
 from torch.nn import functional as F
 
+from backlit.lower.lowerings.scratch import bordered, scratch
+
 
 def channels_inner(x: Tensor) -> Tensor:
     """(N, C, H, W) -> (N, H, W, C), without a copy where the layout is channels last."""
@@ -40,19 +42,22 @@ def columns(
 ) -> Tensor:
     """What the kernel sees at each place: (N, C, H, W) -> (N h w, kh kw C), "im2col".
 
+    They lie in memory that the next call writes anew.
+
     Args:
         size: h, w: how many places.
     """
-    x = channels_inner(x)
-    if any(padding):
-        x = F.pad(x, (0, 0, padding[1], padding[1], padding[0], padding[0]))
+    x = x.permute(0, 2, 3, 1)
+    x = bordered(x, padding) if any(padding) else x.contiguous()
     n, _, _, c = x.shape
     of_n, of_h, of_w, _ = x.stride()
     # One row of the kernel is one run of kw C neighbours in memory.
     seen = x.as_strided(
         (n, *size, kernel[0], kernel[1] * c), (of_n, stride[0] * of_h, stride[1] * of_w, of_h, 1)
     )
-    return seen.reshape(n * size[0] * size[1], -1)
+    if not seen.is_contiguous():
+        seen = scratch("columns", seen.shape, x).copy_(seen)
+    return seen.view(n * size[0] * size[1], -1)
 
 
 def matrix_of(w: Tensor) -> Tensor:

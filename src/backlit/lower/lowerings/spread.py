@@ -3,6 +3,7 @@
 # Shapes: small (N, K, h, w), w (K, C, kh, kw), result big (N, C, H, W); t taps a phase.
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
 from backlit.gates.base import aten
@@ -16,6 +17,7 @@ from backlit.lower.lowerings.columns import (
     phases,
     rows_of,
 )
+from backlit.lower.lowerings.scratch import scratch
 
 
 def _like(small: Tensor, w: Tensor, size: list[int]) -> Tensor:
@@ -52,12 +54,18 @@ def gemm_adds(
     n, k, h, width = small.shape
     parts = phases(w, stride)
     _, c, th, sh, tw, sw = parts.shape
-    shares = rows_of(small).mm(parts.permute(0, 2, 4, 3, 5, 1).reshape(k, -1))
+    rows, taps = rows_of(small), parts.permute(0, 2, 4, 3, 5, 1).reshape(k, -1)
+    shares = scratch("shares", (rows.shape[0], taps.shape[1]), small)
+    torch.mm(rows, taps, out=shares)
     shares = shares.view(n, h, width, th, tw, sh, sw, c)
-    y = shares.new_zeros(n, h + th - 1, width + tw - 1, sh, sw, c)
+    y = scratch("places", (n, h + th - 1, width + tw - 1, sh, sw, c), small)
+    y[:, :h, :width] = shares[:, :, :, 0, 0]
+    y[:, h:] = 0
+    y[:, :h, width:] = 0
     for i in range(th):
         for j in range(tw):
-            y[:, i : i + h, j : j + width] += shares[:, :, :, i, j]
+            if i or j:
+                y[:, i : i + h, j : j + width] += shares[:, :, :, i, j]
     return interleave(y, padding, size)
 
 
@@ -74,7 +82,9 @@ def sub_pixel_gemm(
     _, c, th, sh, tw, sw = parts.shape
     places = (h + th - 1, width + tw - 1)
     seen = columns(small, (th, tw), (1, 1), (th - 1, tw - 1), places)
-    y = seen.mm(parts.permute(2, 4, 0, 3, 5, 1).reshape(th * tw * k, -1))
+    taps = parts.permute(2, 4, 0, 3, 5, 1).reshape(th * tw * k, -1)
+    y = scratch("places", (seen.shape[0], taps.shape[1]), small)
+    torch.mm(seen, taps, out=y)
     return interleave(y.view(n, *places, sh, sw, c), padding, size)
 
 
