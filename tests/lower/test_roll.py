@@ -156,9 +156,9 @@ def test_compiled_in_pieces(monkeypatch):
     gm, inputs = step_of(network, (torch.randn(2, STEPS, 3), torch.tensor([0, 1])))
     sizes = []
 
-    def counting(gm, inputs, say):
+    def counting(gm, inputs, say, repeated):
         sizes.append(len(gm.graph.nodes))
-        return _compiled(gm, inputs, say)
+        return _compiled(gm, inputs, say, repeated)
 
     monkeypatch.setattr("backlit.lower.compiler._compiled", counting)
     call = compile_graph(gm, inputs)

@@ -2,7 +2,7 @@
 
 PyTorch's own decomposition of LSTM, GRU and RNN loses the dropout between the layers (torch 2.13),
 so capture uses this one. The product with the input needs no earlier step: it is one large gate
-for all times.
+for all times, biases and all.
 """
 
 # Shapes: x (T, N, I), h (N, H), w_ih (G H, I), w_hh (G H, H); G parts: 4 LSTM, 3 GRU, 1 RNN.
@@ -62,6 +62,8 @@ def _direction(
 ) -> tuple[Tensor, State]:
     """One direction of one layer: all outputs (T, N, H) and the last state."""
     w_ih, w_hh, *biases = weights
+    if biases and step is not gru_step:  # both are added to the same sum: once for all times
+        biases = [biases[0] + biases[1]]
     flat = aten.linear.default(x.flatten(0, 1), w_ih, biases[0] if biases else None)  # (T N, G H)
     parts = flat.view(*x.shape[:2], w_ih.shape[0]).unbind(0)
     hidden = (w_hh, *biases[1:])

@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import tempfile
 import warnings
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
@@ -26,6 +27,7 @@ from backlit.lower import cache
 from backlit.lower.direct.call import direct_call
 from backlit.lower.early_kernels import early_kernels
 from backlit.lower.hold_gradients import hold_gradients
+from backlit.lower.hold_products import hold_products
 from backlit.lower.hold_scalars import hold_scalars
 from backlit.lower.layout import channels_last
 from backlit.lower.machine import on_cpu
@@ -73,13 +75,16 @@ def compile_graph(
     """
     gm = copy.deepcopy(gm)
     hold_scalars(gm)
-    if on_cpu(inputs) and channels_last(gm):
-        hold_gradients(gm)
+    if on_cpu(inputs):
+        hold_products(gm)
+        if channels_last(gm):
+            hold_gradients(gm)
     rolled = roll(gm, inputs)
     if rolled is None:
         return _compiled(gm, inputs, say)
     parts: Any = rolled.named_children()
-    pieces = {name: _compiled(part, _examples(part), say) for name, part in parts}
+    calls = Counter(node.target for node in rolled.graph.nodes if node.op == "call_module")
+    pieces = {name: _compiled(part, _examples(part), say, calls[name] > 1) for name, part in parts}
     for node in rolled.graph.nodes:
         if node.op == "call_module":
             node.op, node.target = "call_function", pieces[node.target]
@@ -87,10 +92,20 @@ def compile_graph(
 
 
 def _compiled(
-    gm: GraphModule, inputs: Sequence[Tensor], say: Callable[[str], None] | None
+    gm: GraphModule,
+    inputs: Sequence[Tensor],
+    say: Callable[[str], None] | None,
+    repeated: bool = False,
 ) -> Callable[..., Any]:
-    """One compiled function, from the cache where it is there."""
+    """One compiled function, from the cache where it is there.
+
+    Args:
+        repeated: called many times in a step, with what other pieces made: they have looked at
+            the shapes of the step's inputs.
+    """
     settings = dict(_SETTINGS)
+    if repeated:
+        settings["size_asserts"] = False
     if on_cpu(inputs):
         if not channels_last(gm):
             settings["layout_optimization"] = False
