@@ -1,4 +1,4 @@
-"""A large graph's values share one block of memory; what it computes stays the same."""
+"""A large graph's values share one block of memory, and some are kept; what it computes stays."""
 
 import pytest
 import torch
@@ -44,3 +44,25 @@ def test_asked_for_where_it_pays(monkeypatch):
     assert compiler._worth_planning(gm)
     monkeypatch.setattr(compiler, "_PLANNED_EACH", 64 * 32 * 8)
     assert not compiler._worth_planning(gm)
+
+
+@pytest.mark.parametrize(
+    "channels, kept", [(16, True), (4, False), (0, False)], ids=["wide", "narrow", "none"]
+)
+def test_what_several_loops_read_is_kept_among_wide_convolutions(monkeypatch, channels, kept):
+    def convolved(x, w):
+        return (torch.conv2d(x, w) if channels else x * w.mean()).sum()
+
+    given: list[dict] = []
+    monkeypatch.setattr(compiler.cache, "key_of", lambda gm, inputs, settings: "key")
+    monkeypatch.setattr(compiler.cache, "load", lambda *asked: None)
+    monkeypatch.setattr(
+        compiler,
+        "_compile",
+        lambda gm, inputs, settings: given.append(settings) or compiler._Made(gm),
+    )
+    shape = (2, channels or 3, 5, 5), (channels or 3, channels or 3, 3, 3)
+    inputs = [torch.randn(size) for size in shape]
+    gm, _ = trace(convolved, inputs)
+    compile_graph(gm, inputs)
+    assert [settings.get("realize_reads_threshold") for settings in given] == [3 if kept else None]

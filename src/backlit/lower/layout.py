@@ -27,6 +27,11 @@ def channels_last(gm: GraphModule) -> bool:
     return 2 * wide >= sum(work.values())
 
 
+def convolves(gm: GraphModule) -> bool:
+    """Whether a flat graph has convolutions, or their gradients, that are PyTorch's own."""
+    return any(node.target in _WEIGHT for node in gm.graph.nodes)
+
+
 def _counts(node: Node) -> bool:
     return node.target in _WEIGHT and all("val" in w.meta for w in (node, *node.all_input_nodes))
 
