@@ -14,6 +14,7 @@ from backlit.bench import bars, losses_of, table
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "bench" / "results" / "speed.json"
+ELSEWHERE = ROOT / "bench" / "results" / "speed_without_amx.json"  # an earlier state's
 PAGE = ROOT / "docs" / "speed.md"
 PICTURE = ROOT / "docs" / "images" / "speed.svg"
 
@@ -85,6 +86,7 @@ def page(found: dict[str, Any]) -> str:
         _fallback(_measured("fallback")),
         _first_step(_measured("compile_time")),
         "## Every row\n\n```text\n" + table(found) + "\n```",
+        _elsewhere(),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
@@ -114,6 +116,15 @@ def _summary(found: dict[str, Any]) -> str:
         ]
         lines.append(f"| {name} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
+
+
+def _elsewhere() -> str:
+    """The summary of another machine's measurements, where there are any."""
+    if not ELSEWHERE.is_file():
+        return ""
+    found = json.loads(ELSEWHERE.read_text(encoding="utf-8"))
+    text = "Two cores whose products in bfloat16 are twice as fast as in float32, not seven times."
+    return "\n\n".join(["## Without AMX", f"{text} {_machine(found)}", _summary(found)])
 
 
 def _losing(found: dict[str, Any]) -> str:

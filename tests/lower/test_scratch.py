@@ -30,6 +30,15 @@ def test_the_border_stays_zero():
     assert bordered(x, (2, 1)).data_ptr() != found.data_ptr()
 
 
+def test_not_ever_more_is_kept():
+    forget()
+    first = bordered(torch.ones(1, 1, 1, 1), (1, 1))
+    for n in range(2, 70):
+        bordered(torch.ones(1, 1, n, 1), (1, 1))
+    again = bordered(torch.ones(1, 1, 1, 1), (1, 1))
+    assert again.data_ptr() != first.data_ptr() and torch.equal(again, first)
+
+
 def test_threads_do_not_share():
     like, places = torch.empty(0), []
     threads = [

@@ -14,6 +14,10 @@ import torch
 from torch import Tensor
 
 
+# Kinds of picture whose bordered form is kept: a step has a few; with more, older steps are gone.
+_MOST = 64
+
+
 class _Kept(threading.local):
     """Each thread's own, so that steps that run side by side do not write over each other."""
 
@@ -54,6 +58,8 @@ def bordered(x: Tensor, padding: Sequence[int]) -> Tensor:
     if found is None:
         found = x.new_zeros(n, h + 2 * rows, w + 2 * columns, c)
         if x.device.type == "cpu":
+            if len(_KEPT.bordered) >= _MOST:
+                _KEPT.bordered.clear()
             _KEPT.bordered[key] = found
     found[:, rows : rows + h, columns : columns + w].copy_(x)
     return found
