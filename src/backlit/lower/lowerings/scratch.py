@@ -13,7 +13,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-
 # Kinds of picture whose bordered form is kept: a step has a few; with more, older steps are gone.
 _MOST = 64
 

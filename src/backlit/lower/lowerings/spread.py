@@ -55,7 +55,8 @@ def gemm_adds(
     parts = phases(w, stride)
     _, c, th, sh, tw, sw = parts.shape
     rows, taps = rows_of(small), parts.permute(0, 2, 4, 3, 5, 1).reshape(k, -1)
-    shares = scratch("shares", (rows.shape[0], taps.shape[1]), small)
+    # No lowering needs both its columns and its shares.
+    shares = scratch("columns", (rows.shape[0], taps.shape[1]), small)
     torch.mm(rows, taps, out=shares)
     shares = shares.view(n, h, width, th, tw, sh, sw, c)
     y = scratch("places", (n, h + th - 1, width + tw - 1, sh, sw, c), small)
