@@ -185,7 +185,7 @@ def small():
     return gm, [torch.randn(128, 128)] * 2
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", '{"version": 2, "machines": {"m": {"g": 3}}}'])
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"version": 3, "machines": {"m": {"g": 3}}}'])
 def test_a_damaged_file_is_put_aside(text):
     path = kernel_file()
     path.parent.mkdir(parents=True)
@@ -203,7 +203,7 @@ def test_a_file_of_another_version_is_replaced():
     path.parent.mkdir(parents=True)
     path.write_text('{"version": 0}')
     choose(*small(), budget_s=0)
-    assert json.loads(path.read_text())["version"] == 2
+    assert json.loads(path.read_text())["version"] == 3
 
 
 def test_no_room_for_the_file():

@@ -2,8 +2,8 @@
 
 Unrolled in time, a recurrent layer's weight gradient is Σₜ dZₜᵀ Hₜ, one small product and one sum
 over the whole matrix a step. Stacked, it is a single product [dZ₁; dZ₂; …]ᵀ [H₁; H₂; …]. A bias
-gradient is the other way round: the rows of each dZₜ are summed where they are made, and what was
-a sum over the stack of all, which nothing else needs in full precision, becomes a running one.
+gradient is the other way round: the dZₜ are added where they are made, and the rows of their sum,
+not those of the stack of all, which nothing else needs in full precision, are summed at the end.
 """
 
 from __future__ import annotations
@@ -80,25 +80,19 @@ def _stacked_rows(node: Node) -> list[Node]:
     if stack.target is not joins or any(_args(stack)[1:]) or rows.meta["val"].dim() != 2:
         return []
     parts = list(_args(stack)[0])
-    width = rows.meta["val"].shape[1]
-    made = all(part.op == "call_function" for part in parts)
-    return parts if made and all(p.meta["val"].shape[1:] == (width,) for p in parts) else []
+    shape = parts[0].meta["val"].shape
+    alike = all(p.op == "call_function" and p.meta["val"].shape == shape for p in parts)
+    return parts if alike and shape[1:] == rows.meta["val"].shape[1:] else []
 
 
 def _sum_where_made(node: Node, parts: Sequence[Node]) -> None:
-    """Puts a running sum over the parts' rows in the place of the sum over all of them.
-
-    In the form in which a step sums a bias gradient: where there is the same sum it is one gate.
-    """
-    width, total = parts[0].meta["val"].shape[1], None
-    for part in parts:
+    """Puts the sum over the rows of the parts' running sum in the place of that over all rows."""
+    total = parts[0]
+    for part in parts[1:]:
         with node.graph.inserting_before(part.next):
-            rows = _gate(node, aten.sum.dim_IntList, part, [0], True)
-            term = _gate(node, aten.view.default, rows, [width])
-            total = term if total is None else _gate(node, aten.add.Tensor, total, term)
+            total = _gate(node, aten.add.Tensor, total, part)
     with node.graph.inserting_before(node):
-        shape = list(node.meta["val"].shape)
-        node.replace_all_uses_with(_gate(node, aten.view.default, total, shape))
+        node.replace_all_uses_with(_gate(node, aten.sum.dim_IntList, total, *_args(node)[1:]))
     node.graph.erase_node(node)
 
 
