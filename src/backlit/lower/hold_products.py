@@ -24,7 +24,7 @@ def hold_products(gm: GraphModule) -> int:
     for node in list(gm.graph.nodes):
         if node.target is aten.add.Tensor and not node.kwargs:
             for product in node.all_input_nodes:
-                if product.target is aten.mm.default:
+                if product.target is aten.mm.default and value(product) is not None:
                     node.replace_input_with(product, _view(product))
                     held += 1
     if held:
