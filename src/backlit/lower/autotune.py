@@ -112,7 +112,8 @@ def choose(
             seconds = measure(call, worth, share * budget_s)
             new.setdefault(where[node], {})[name] = seconds
         kernels[name] = Kernel(name, seconds, flops(node), 1)
-    forget()  # lowerings that were not chosen wrote most of it
+    if new:
+        forget()  # lowerings that were not chosen wrote most of it
     for place, measured in new.items():
         write_kernels(file, place, measured)
     return kernels

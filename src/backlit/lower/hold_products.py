@@ -7,9 +7,10 @@ time step of a recurrent net takes 50 to 60 us for the product alone and 80 for 
 
 from __future__ import annotations
 
-from torch.fx import GraphModule, Node
+from torch.fx import GraphModule
 
 from backlit.gates.base import aten
+from backlit.lower.insert import seen_whole
 from backlit.lower.passes.common import value
 
 
@@ -25,19 +26,9 @@ def hold_products(gm: GraphModule) -> int:
         if node.target is aten.add.Tensor and not node.kwargs:
             for product in node.all_input_nodes:
                 if product.target is aten.mm.default and value(product) is not None:
-                    node.replace_input_with(product, _view(product))
+                    node.replace_input_with(product, seen_whole(product))
                     held += 1
     if held:
         gm.graph.lint()
         gm.recompile()
     return held
-
-
-def _view(product: Node) -> Node:
-    like = value(product)
-    with product.graph.inserting_after(product):
-        view = product.graph.call_function(
-            aten.as_strided.default, (product, list(like.shape), list(like.stride()))
-        )
-    view.meta = dict(product.meta)
-    return view

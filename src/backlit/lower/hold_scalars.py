@@ -10,13 +10,12 @@ from torch.fx import GraphModule
 
 from backlit.gates.base import aten
 from backlit.graph.backprop import placeholders
+from backlit.lower.insert import seen_whole
 from backlit.lower.passes.common import dim
 
 
 def hold_scalars(gm: GraphModule) -> int:
     """Makes computed 0-d wires that larger gates read values in memory, in place.
-
-    `as_strided` is the view that inductor gives memory to look at.
 
     Args:
         gm: flat graph whose wires know their value's shape (``meta["val"]``).
@@ -30,9 +29,7 @@ def hold_scalars(gm: GraphModule) -> int:
         computed.add(node)
         readers = [user for user in node.users if dim(user) > 0]
         if dim(node) == 0 and readers and node.target is not aten.as_strided.default:
-            with gm.graph.inserting_after(node):
-                view = gm.graph.call_function(aten.as_strided.default, (node, [], []))
-            view.meta = dict(node.meta)
+            view = seen_whole(node)
             for reader in readers:
                 reader.replace_input_with(node, view)
             held += 1

@@ -43,6 +43,17 @@ def example(node: Node) -> Any:
     return target(*args, **kwargs)
 
 
+def seen_whole(node: Node) -> Node:
+    """A view of all of a gate's value, behind it: what `as_strided` looks at must lie in memory."""
+    like = value(node)
+    with node.graph.inserting_after(node):
+        view = node.graph.call_function(
+            aten.as_strided.default, (node, list(like.shape), list(like.stride()))
+        )
+    view.meta = dict(node.meta)
+    return view
+
+
 def kept_in_order(x: Any, shape: Sequence[int]) -> Any:
     """Code of a copy in the order of its numbers that the compiler makes, and makes once.
 
