@@ -13,17 +13,20 @@ from backlit.gates.base import Gate, aten
 from backlit.gates.samples import Draw, Sample
 
 
-def _grad_x(dxhat, xhat, rstd, dmean, drstd, axes, n):
-    """Gradient through x̂ = (x − mean) rstd with mean and rstd taken over `axes`.
+def _grad_x(dxhat, xhat, rstd, dmean, drstd, n, mean, factor=None):
+    """Gradient through x̂ = (x − mean) rstd with both taken over n numbers.
 
-    dx = rstd (dx̂ − mean(dx̂) − x̂ mean(dx̂ x̂)) + dmean / n − drstd rstd² x̂ / n.
+    dx = rstd γ (dx̂ − mean(dx̂) − x̂ mean(dx̂ x̂)) + dmean / n − drstd rstd² x̂ / n.
     Source: Ioffe and Szegedy 2015, section 3, simplified.
+
+    Args:
+        mean: takes a mean over the same numbers, in a shape that goes with x̂'s.
+        factor: γ, where it is one for all of the n numbers and not yet in dx̂.
     """
     total = None
     if dxhat is not None:
-        total = rstd * (
-            dxhat - dxhat.mean(axes, keepdim=True) - xhat * (dxhat * xhat).mean(axes, keepdim=True)
-        )
+        scale = rstd if factor is None else rstd * factor
+        total = scale * (dxhat - mean(dxhat) - xhat * mean(dxhat * xhat))
     if dmean is not None:
         term = dmean / n
         total = term if total is None else total + term
@@ -48,13 +51,18 @@ def _batch_norm_rule(dz, z, x, weight, bias, training, running_mean, running_var
         mean, rstd = column(running_mean), column((running_var + eps).rsqrt())
         dmean = drstd = None
     xhat = (x - mean) * rstd
+    n = math.prod(x.shape) // max(x.shape[1], 1)
+
+    def mean_of(t):  # by way of the sum, which is the gradient of weight or bias, too
+        return column(t.sum(axes)) / n
 
     def grad_x():
-        dxhat = dout if dout is None or weight is None else dout * column(weight)
-        if not training:
-            return None if dxhat is None else dxhat * rstd
-        n = math.prod(x.shape) // max(x.shape[1], 1)
-        return _grad_x(dxhat, xhat, rstd, column(dmean), column(drstd), axes, n)
+        if training:
+            statistics = rstd, column(dmean), column(drstd)
+            return _grad_x(dout, xhat, *statistics, n, mean_of, column(weight))
+        if dout is None:
+            return None
+        return dout * (rstd if weight is None else rstd * column(weight))
 
     if dout is None:
         return grad_x, None, None
@@ -164,9 +172,13 @@ class LayerNorm(Gate):
         mean, rstd = z[1], z[2]
         xhat = (x - mean) * rstd
 
+        def mean_of(t):
+            return t.mean(axes, keepdim=True)
+
         def grad_x():
             dxhat = dout if dout is None or weight is None else dout * weight
-            return _grad_x(dxhat, xhat, rstd, dmean, drstd, axes, math.prod(normalized_shape))
+            n = math.prod(normalized_shape)
+            return _grad_x(dxhat, xhat, rstd, dmean, drstd, n, mean_of)
 
         def over_samples(t):
             return t.sum(outer) if outer else t
@@ -217,6 +229,9 @@ class GroupNorm(Gate):
         def column(t):
             return None if t is None else t.reshape(n, groups, 1)
 
+        def mean_of(t):
+            return t.mean(2, keepdim=True)
+
         mean, rstd = column(z[1]), column(z[2])
         xhat = (grouped(x) - mean) * rstd
 
@@ -227,7 +242,8 @@ class GroupNorm(Gate):
                     dout if weight is None else dout.reshape(n, c, hw) * weight.reshape(1, c, 1)
                 )
                 dxhat = grouped(scaled)
-            grad = _grad_x(dxhat, xhat, rstd, column(dmean), column(drstd), [2], size)
+            statistics = rstd, column(dmean), column(drstd)
+            grad = _grad_x(dxhat, xhat, *statistics, size, mean_of)
             return None if grad is None else grad.reshape(x.shape)
 
         if dout is None:
