@@ -100,7 +100,15 @@ def test_batch_norm():
     new = changed(gm, fuse_batch_norm, dead_gates, common_subexpressions, join_gradients)
     fused = [n for n in gates(new) if n.target is aten.native_batch_norm_backward.default]
     assert [n.args[-1] for n in fused] == [[True, True, True]]
-    assert len(gates(gm)) - len(gates(new)) == 12
+    assert len(gates(gm)) - len(gates(new)) == 13
+    assert_same(gm, new, *inputs)
+    for node in gates(gm):
+        if node.target is aten.div.Tensor and node.args[1] == 100:  # not the mean of all any more
+            node.update_arg(1, 99)
+    gm.recompile()
+    new = changed(gm, fuse_batch_norm)
+    masks = [n.args[-1] for n in gates(new) if n.target is aten.native_batch_norm_backward.default]
+    assert masks == [[False, True, False]]  # the weight's alone
     assert_same(gm, new, *inputs)
 
 

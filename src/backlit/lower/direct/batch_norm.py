@@ -9,6 +9,7 @@ from torch.fx import GraphModule
 
 from backlit.gates.base import aten
 from backlit.lower.direct.match import Rule, apply_rules
+from backlit.lower.passes.common import value
 
 _FORWARD = {
     aten._native_batch_norm_legit_functional.default,
@@ -22,29 +23,40 @@ def _normalised(x: Any, z: Any, shape: Any) -> tuple[Any, Any]:
     return aten.mul.Tensor(aten.sub.Tensor(x, aten.view.default(getitem(z, 1), shape)), rstd), rstd
 
 
-def _grad_x(dxhat: Any, xhat: Any, rstd: Any, axes: Any) -> Any:
-    inner = aten.sub.Tensor(dxhat, aten.mean.dim(dxhat, axes, True))
-    slope = aten.mean.dim(aten.mul.Tensor(dxhat, xhat), axes, True)
-    return aten.mul.Tensor(rstd, aten.sub.Tensor(inner, aten.mul.Tensor(xhat, slope)))
+def _grad_x(dz: Any, xhat: Any, scale: Any, shape: Any, axes: Any, n: Any) -> Any:
+    def mean(t: Any) -> Any:
+        return aten.div.Tensor(aten.view.default(aten.sum.dim_IntList(t, axes), shape), n)
+
+    slope = mean(aten.mul.Tensor(dz, xhat))
+    inner = aten.sub.Tensor(dz, mean(dz))
+    return aten.mul.Tensor(scale, aten.sub.Tensor(inner, aten.mul.Tensor(xhat, slope)))
 
 
-def _with_weight(dz: Any, x: Any, z: Any, weight: Any, shape: Any, axes: Any) -> Any:
-    scaled = aten.mul.Tensor(dz, aten.view.default(weight, shape))
-    return _grad_x(scaled, *_normalised(x, z, shape), axes)
+def _with_weight(dz: Any, x: Any, z: Any, weight: Any, shape: Any, axes: Any, n: Any) -> Any:
+    xhat, rstd = _normalised(x, z, shape)
+    scale = aten.mul.Tensor(rstd, aten.view.default(weight, shape))
+    return _grad_x(dz, xhat, scale, shape, axes, n)
 
 
-def _without_weight(dz: Any, x: Any, z: Any, shape: Any, axes: Any) -> Any:
-    return _grad_x(dz, *_normalised(x, z, shape), axes)
+def _without_weight(dz: Any, x: Any, z: Any, shape: Any, axes: Any, n: Any) -> Any:
+    return _grad_x(dz, *_normalised(x, z, shape), shape, axes, n)
 
 
 def _for_weight(dz: Any, x: Any, z: Any, shape: Any, axes: Any) -> Any:
     return aten.sum.dim_IntList(aten.mul.Tensor(dz, _normalised(x, z, shape)[0]), axes)
 
 
-def _fused(dz: Any, x: Any, z: Any, part: int) -> Any:
-    """The gradient for x (0) or the weight (1); None where z is no batch norm of x in training."""
+def _fused(dz: Any, x: Any, z: Any, part: int, n: Any = None) -> Any:
+    """The gradient for x (0) or the weight (1); None where z is no batch norm of x in training.
+
+    Args:
+        n: of how many numbers the means were taken, where there were means.
+    """
     node = z.node
     if node.target not in _FORWARD or node.args[0] is not x.node or node.args[-3] is not True:
+        return None
+    shape = value(x.node).shape
+    if n is not None and n * shape[1] != shape.numel():
         return None
     weight, eps = node.args[1], node.args[-1]
     weight = None if weight is None else type(x)(weight, x.tracer)
@@ -55,8 +67,8 @@ def _fused(dz: Any, x: Any, z: Any, part: int) -> Any:
 
 
 _RULES = (
-    Rule(_with_weight, lambda dz, x, z, weight: _fused(dz, x, z, 0)),
-    Rule(_without_weight, lambda dz, x, z: _fused(dz, x, z, 0)),
+    Rule(_with_weight, lambda dz, x, z, n: _fused(dz, x, z, 0, n)),
+    Rule(_without_weight, lambda dz, x, z, n: _fused(dz, x, z, 0, n)),
     Rule(_for_weight, lambda dz, x, z: _fused(dz, x, z, 1)),
 )
 

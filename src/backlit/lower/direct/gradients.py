@@ -52,7 +52,9 @@ def _join_bias(one: Node, order: dict[Node, int]) -> None:
     axes = [axis for axis in range(like.dim()) if axis != 1]
     for user in list(dz.users):
         plain = user.target is aten.sum.dim_IntList and user.args[1:] == (axes,)
-        if not plain or order[user] < order[one] or one.args[-1][2]:  # type: ignore[index]
+        if not plain or one.args[-1][2]:  # type: ignore[index]
+            continue
+        if any(order[reader] < order[one] for reader in user.users):
             continue
         mask: Any = one.args[-1]
         one.args = (*one.args[:-1], [*mask[:2], True])
