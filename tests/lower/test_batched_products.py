@@ -88,3 +88,23 @@ def test_what_is_stacked_for_its_sum_is_added_where_it_is_made(join, keep):
     assert not {aten.cat.default, aten.stack.default} & set(targets)
     for node in gm.graph.nodes:
         assert node.op != "call_function" or node.meta["val"].shape is not None
+
+
+@pytest.mark.parametrize("same", [True, False])
+def test_columns_are_added_each_for_itself(same):
+    """An LSTM's time step joins the gradients of its gates."""
+
+    def function(*inputs):
+        parts = [torch.cat([x.sin(), x[:, :2].cos()], 1) for x in inputs]
+        if not same:
+            parts[1] = torch.cat([inputs[1][:, :2].cos(), inputs[1].sin()], 1)
+        return torch.stack(parts).view(-1, 6).sum(0), *[part * 2 for part in parts]
+
+    inputs = [torch.randn(3, 4).double() for _ in range(5)]
+    gm, _ = trace(function, inputs)
+    expected = gm(*inputs)
+    assert batch_products(gm) == 1
+    torch.testing.assert_close(gm(*inputs), expected)
+    added = [node for node in gm.graph.nodes if node.target is aten.add.Tensor]
+    widths = sorted(node.meta["val"].shape[1] for node in added)
+    assert widths == ([2] * 4 + [4] * 4 if same else [6] * 4)

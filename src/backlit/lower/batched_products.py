@@ -86,14 +86,31 @@ def _stacked_rows(node: Node) -> list[Node]:
 
 
 def _sum_where_made(node: Node, parts: Sequence[Node]) -> None:
-    """Puts the sum over the rows of the parts' running sum in the place of that over all rows."""
-    total = parts[0]
-    for part in parts[1:]:
-        with node.graph.inserting_before(part.next):
-            total = _gate(node, aten.add.Tensor, total, part)
+    """Puts the sum over the rows of the parts' running sum in the place of that over all rows.
+
+    Parts that are joined of columns, as the gates of a time step are, have one for each of these,
+    so that nobody needs the whole in full precision.
+    """
+    columns = [_columns(part) for part in parts]
+    if len({tuple(c.meta["val"].shape for c in of_one) for of_one in columns}) > 1:
+        columns = [[part] for part in parts]
+    sums = []
+    for total, *others in zip(*columns, strict=True):
+        for part, column in zip(parts[1:], others, strict=True):
+            with node.graph.inserting_before(part.next):
+                total = _gate(node, aten.add.Tensor, total, column)
+        with node.graph.inserting_before(node):
+            sums.append(_gate(node, aten.sum.dim_IntList, total, *_args(node)[1:]))
     with node.graph.inserting_before(node):
-        node.replace_all_uses_with(_gate(node, aten.sum.dim_IntList, total, *_args(node)[1:]))
+        whole = sums[0] if len(sums) == 1 else _gate(node, aten.cat.default, sums, -1)
+    node.replace_all_uses_with(whole)
     node.graph.erase_node(node)
+
+
+def _columns(matrix: Node) -> list[Node]:
+    """What a matrix is joined of side by side; itself if it is not."""
+    joined = matrix.target is aten.cat.default and not matrix.kwargs
+    return list(_args(matrix)[0]) if joined and _args(matrix)[1:] in ((1,), (-1,)) else [matrix]
 
 
 def _terms(root: Node) -> tuple[list[Node], list[Node]]:
