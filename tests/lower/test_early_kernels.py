@@ -37,3 +37,14 @@ def test_every_kernel_comes_out_of_a_file_started_early(tmp_path, monkeypatch, l
     assert len(kernels) == len(built) - 1 == files
     assert sum(text.count("PyMODINIT_FUNC PyInit_kernel") for text in kernels) == 3
     assert not alone
+
+
+@pytest.mark.skipif(not compiler_available(), reason="no C++ compiler")
+@pytest.mark.parametrize("linker", ["-Wl,--no-fatal-warnings", "-fuse-ld=there_is_none"])
+def test_a_linker_that_is_not_there_is_not_asked_for(monkeypatch, linker):
+    monkeypatch.setattr(early_kernels, "_LINKER", linker)
+    early_kernels._flags.cache_clear()
+    try:
+        assert (linker in early_kernels._flags()) == ("none" not in linker)
+    finally:
+        early_kernels._flags.cache_clear()

@@ -25,7 +25,7 @@ def test_cast_first():
 
 
 def test_left_alone():
-    """Where the wide whole is read as well, where the cast widens, where nothing is cast."""
+    """Wide as a whole for another, cast to a wider type, not cast, of several types."""
 
     def read_twice(a, b):
         whole = torch.cat([a, b], 1)
@@ -34,7 +34,10 @@ def test_left_alone():
     def widened(a, b):
         return (torch.cat([a, b], 1).to(torch.float64),)
 
-    for function in (read_twice, widened, lambda a, b: (torch.cat([a, b], 1),)):
+    def mixed(a, b):
+        return (torch.cat([a, b.long()], 1).to(torch.bfloat16),)
+
+    for function in (read_twice, widened, mixed, lambda a, b: (torch.cat([a, b], 1),)):
         gm, _ = trace(function, _inputs())
         before = gm.code
         assert narrow_parts(gm) == 0 and gm.code == before

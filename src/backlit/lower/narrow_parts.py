@@ -26,8 +26,8 @@ def narrow_parts(gm: GraphModule) -> int:
     """
     narrowed = 0
     for node in list(gm.graph.nodes):
-        whole: Any = node.args[0] if _narrows(node) else None
-        if whole is not None and whole.target is aten.cat.default and len(whole.users) == 1:
+        if _narrows(node):
+            whole: Any = node.args[0]
             joined = insert(node, partial(_joined, dtype=node.kwargs["dtype"]), whole.args)
             node.replace_all_uses_with(joined)
             gm.graph.erase_node(node)
@@ -40,9 +40,15 @@ def narrow_parts(gm: GraphModule) -> int:
 
 
 def _narrows(node: Node) -> bool:
+    """Whether a gate narrows parts of one type that are joined for it alone."""
     if node.target is not aten._to_copy.default or set(node.kwargs) != {"dtype"}:
         return False
-    return bool(value(node).dtype.itemsize < value(node.args[0]).dtype.itemsize)
+    whole: Any = node.args[0]
+    if whole.target is not aten.cat.default or len(whole.users) > 1:
+        return False
+    wide = value(whole).dtype
+    alike = all(value(part).dtype == wide for part in whole.args[0])
+    return bool(alike and value(node).dtype.itemsize < wide.itemsize)
 
 
 def _joined(parts: Sequence[Any], dim: int = 0, *, dtype: Any) -> Any:
