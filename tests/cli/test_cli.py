@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from games import Games
 from PIL import Image
 
+from backlit import __version__
 from backlit.cli import main, run
 from backlit.train import bundled
 
@@ -26,6 +28,13 @@ def fails(arguments: list[str], capsys: Output) -> str:
     error = capsys.readouterr().err
     assert error.startswith("backlit: error: ") and error.count("\n") == 1
     return error
+
+
+def test_version(capsys: Output) -> None:
+    assert run(["--version"]) == 0
+    said = capsys.readouterr().out
+    assert said.startswith(f"backlit {__version__}, PyTorch {torch.__version__}, Python 3.")
+    assert said.count("\n") == 1
 
 
 def test_train_and_sample(games: Games, tmp_path: Path, capsys: Output) -> None:

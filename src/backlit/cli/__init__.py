@@ -7,11 +7,15 @@ so that `--help` is instant.
 """
 
 import os
+import platform
 import signal
 import sys
+from importlib.metadata import version
+from typing import Annotated
 
 import typer
 
+from backlit import __version__
 from backlit.cli.bench import bench
 from backlit.cli.check import check
 from backlit.cli.compare import compare
@@ -30,6 +34,28 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+def _show_version(asked: bool) -> None:
+    if asked:
+        print(
+            f"backlit {__version__}, PyTorch {version('torch')}, Python {platform.python_version()}"
+        )
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    shown: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_show_version, is_eager=True, help="Show versions and exit."
+        ),
+    ] = False,
+) -> None:
+    """What stands before a command."""
+
+
 for command in (train, sample, look, check, compare, bench, recipes):
     app.command()(command)
 app.add_typer(data)
