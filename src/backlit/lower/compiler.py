@@ -27,6 +27,7 @@ from backlit.lower import cache
 from backlit.lower.direct.call import direct_call
 from backlit.lower.early_kernels import early_kernels
 from backlit.lower.hold_gradients import hold_gradients
+from backlit.lower.hold_planes import hold_planes
 from backlit.lower.hold_products import hold_products
 from backlit.lower.hold_scalars import hold_scalars
 from backlit.lower.layout import channels_last, convolves
@@ -88,6 +89,7 @@ def compile_graph(
         narrow_parts(gm)
         if channels_last(gm):
             hold_gradients(gm)
+            hold_planes(gm)
     rolled = roll(gm, inputs)
     if rolled is None:
         return _compiled(gm, inputs, say)
