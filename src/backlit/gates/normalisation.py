@@ -13,7 +13,7 @@ from backlit.gates.base import Gate, aten
 from backlit.gates.samples import Draw, Sample
 
 
-def _grad_x(dxhat, xhat, rstd, dmean, drstd, n, mean, factor=None):
+def _grad_x(dxhat, xhat, rstd, dmean, drstd, n, mean, scale=None):
     """Gradient through x̂ = (x − mean) rstd with both taken over n numbers.
 
     dx = rstd γ (dx̂ − mean(dx̂) − x̂ mean(dx̂ x̂)) + dmean / n − drstd rstd² x̂ / n.
@@ -21,12 +21,13 @@ def _grad_x(dxhat, xhat, rstd, dmean, drstd, n, mean, factor=None):
 
     Args:
         mean: takes a mean over the same numbers, in a shape that goes with x̂'s.
-        factor: γ, where it is one for all of the n numbers and not yet in dx̂.
+        scale: rstd γ, where γ is one for all of the n numbers and not yet in dx̂; default rstd.
     """
     total = None
     if dxhat is not None:
-        scale = rstd if factor is None else rstd * factor
-        total = scale * (dxhat - mean(dxhat) - xhat * mean(dxhat * xhat))
+        total = (rstd if scale is None else scale) * (
+            dxhat - mean(dxhat) - xhat * mean(dxhat * xhat)
+        )
     if dmean is not None:
         term = dmean / n
         total = term if total is None else total + term
@@ -57,12 +58,10 @@ def _batch_norm_rule(dz, z, x, weight, bias, training, running_mean, running_var
         return column(t.sum(axes)) / n
 
     def grad_x():
+        scale = rstd if weight is None else rstd * column(weight)
         if training:
-            statistics = rstd, column(dmean), column(drstd)
-            return _grad_x(dout, xhat, *statistics, n, mean_of, column(weight))
-        if dout is None:
-            return None
-        return dout * (rstd if weight is None else rstd * column(weight))
+            return _grad_x(dout, xhat, rstd, column(dmean), column(drstd), n, mean_of, scale)
+        return None if dout is None else dout * scale
 
     if dout is None:
         return grad_x, None, None

@@ -11,7 +11,6 @@ import ast
 import contextvars
 import functools
 import re
-import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +18,7 @@ from typing import Any
 from unittest.mock import patch
 
 from backlit.lower.cache import library
+from backlit.lower.machine import compiler_takes
 
 _KERNEL = re.compile(
     r"\s*async_compile\.cpp_pybinding\((?P<types>\[.*?\]), r'''(?P<code>.*)'''\)\s*", re.DOTALL
@@ -137,10 +137,7 @@ class _Files:
 @functools.cache
 def _flags() -> tuple[str, ...]:
     """What the C++ compiler is told besides PyTorch's own flags, which stand before."""
-    from torch._inductor.cpp_builder import get_cpp_compiler
-
-    asked = subprocess.run([get_cpp_compiler(), _LINKER, "-Wl,--version"], capture_output=True)
-    return _FLAGS if asked.returncode else (*_FLAGS, _LINKER)
+    return (*_FLAGS, _LINKER) if compiler_takes(_LINKER, "-Wl,--version") else _FLAGS
 
 
 def one_file(texts: list[str], entries: list[str]) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 from torch.fx import GraphModule, Node
 
 from backlit.gates.base import aten
-from backlit.lower.insert import insert, kept_in_order
+from backlit.lower.insert import insert, kept_in_order, renewed
 from backlit.lower.passes.common import dim, value
 
 _FLAT = {aten.view.default, aten.reshape.default}
@@ -36,10 +36,7 @@ def hold_gradients(gm: GraphModule) -> int:
                 copy = insert(reader, partial(kept_in_order, shape=shape), [wire])
                 reader.replace_input_with(wire, copy)
                 held += 1
-    if held:
-        gm.graph.lint()
-        gm.recompile()
-    return held
+    return renewed(gm, held)
 
 
 def _narrowest(node: Node) -> Node:

@@ -10,10 +10,10 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from torch.fx import GraphModule
+from torch.fx import GraphModule, Node
 
 from backlit.gates.base import aten
-from backlit.lower.insert import insert, kept_in_order
+from backlit.lower.insert import insert, kept_in_order, renewed
 from backlit.lower.passes.common import dim, value
 
 _SOFTMAX = {aten._softmax.default, aten._log_softmax.default}
@@ -28,20 +28,18 @@ def hold_planes(gm: GraphModule) -> int:
         gm: flat graph whose wires know their value's shape (``meta["val"]``); changed in place.
     Returns: how many softmaxes.
     """
-    held = 0
-    for node in list(gm.graph.nodes):
-        if node.target in _SOFTMAX and dim(node) == 4 and node.args[1] in (1, -3):
-            x: Any = node.args[0]
-            shape = value(x).shape
-            if shape[1] <= _FEW:
-                in_order = partial(kept_in_order, shape=shape)
-                node.replace_input_with(x, insert(node, in_order, [x]))
-                readers = list(node.users)
-                z = insert(node.next, in_order, [node])
-                for reader in readers:
-                    reader.replace_input_with(node, z)
-                held += 1
-    if held:
-        gm.graph.lint()
-        gm.recompile()
-    return held
+    found = [node for node in gm.graph.nodes if _over_few_planes(node)]
+    for node in found:
+        x: Any = node.args[0]
+        in_order = partial(kept_in_order, shape=value(x).shape)
+        node.replace_input_with(x, insert(node, in_order, [x]))
+        readers = list(node.users)
+        z = insert(node.next, in_order, [node])
+        for reader in readers:
+            reader.replace_input_with(node, z)
+    return renewed(gm, len(found))
+
+
+def _over_few_planes(node: Node) -> bool:
+    over_channels = node.target in _SOFTMAX and dim(node) == 4 and node.args[1] in (1, -3)
+    return over_channels and value(node).shape[1] <= _FEW

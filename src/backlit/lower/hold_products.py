@@ -10,7 +10,7 @@ from __future__ import annotations
 from torch.fx import GraphModule
 
 from backlit.gates.base import aten
-from backlit.lower.insert import seen_whole
+from backlit.lower.insert import renewed, seen_whole
 from backlit.lower.passes.common import value
 
 
@@ -28,7 +28,4 @@ def hold_products(gm: GraphModule) -> int:
                 if product.target is aten.mm.default and value(product) is not None:
                     node.replace_input_with(product, seen_whole(product))
                     held += 1
-    if held:
-        gm.graph.lint()
-        gm.recompile()
-    return held
+    return renewed(gm, held)

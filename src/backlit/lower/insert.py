@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
-from torch.fx import Graph, Node, Proxy
+from torch.fx import Graph, GraphModule, Node, Proxy
 from torch.fx.node import map_arg
 from torch.fx.proxy import GraphAppendingTracer
 
@@ -41,6 +41,14 @@ def example(node: Node) -> Any:
     args, kwargs = map_arg((node.args, node.kwargs), value)
     target: Any = node.target
     return target(*args, **kwargs)
+
+
+def renewed(gm: GraphModule, changes: int) -> int:
+    """Checks a changed graph and makes its code anew; returns the number of changes it is given."""
+    if changes:
+        gm.graph.lint()
+        gm.recompile()
+    return changes
 
 
 def seen_whole(node: Node) -> Node:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import subprocess
 from collections.abc import Iterable
 from typing import Any
 
@@ -29,6 +30,14 @@ def processor() -> str:
     except OSError:
         pass
     return platform.processor() or "unknown"
+
+
+def compiler_takes(*arguments: str) -> bool:
+    """Whether the C++ compiler that PyTorch uses ends without an error for these arguments."""
+    from torch._inductor.cpp_builder import get_cpp_compiler
+
+    done = subprocess.run([get_cpp_compiler(), *arguments], capture_output=True)
+    return done.returncode == 0
 
 
 def fast_bfloat16(device: torch.device | str = "cpu") -> bool:

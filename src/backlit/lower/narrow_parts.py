@@ -13,7 +13,7 @@ from typing import Any
 from torch.fx import GraphModule, Node
 
 from backlit.gates.base import aten
-from backlit.lower.insert import insert
+from backlit.lower.insert import insert, renewed
 from backlit.lower.passes.common import value
 
 
@@ -33,10 +33,7 @@ def narrow_parts(gm: GraphModule) -> int:
             gm.graph.erase_node(node)
             gm.graph.erase_node(whole)
             narrowed += 1
-    if narrowed:
-        gm.graph.lint()
-        gm.recompile()
-    return narrowed
+    return renewed(gm, narrowed)
 
 
 def _narrows(node: Node) -> bool:

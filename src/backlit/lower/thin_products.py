@@ -14,7 +14,7 @@ import torch
 from torch.fx import GraphModule, Node
 
 from backlit.gates.base import aten
-from backlit.lower.insert import insert, kept_in_order
+from backlit.lower.insert import insert, kept_in_order, renewed
 from backlit.lower.passes.common import value
 
 THIN = 4  # elements of a thin side: each has gates of its own
@@ -38,9 +38,7 @@ def open_thin_products(gm: GraphModule) -> int:
         opened = insert(node, partial(_opened, node), list(node.args))
         node.replace_all_uses_with(opened)
         gm.graph.erase_node(node)
-    gm.graph.lint()
-    gm.recompile()
-    return len(thin)
+    return renewed(gm, len(thin))
 
 
 def _is_thin(node: Node) -> bool:

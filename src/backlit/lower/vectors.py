@@ -7,10 +7,11 @@ sets beyond plain vectors the C++ compiler is asked whether it knows their names
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Callable
 from typing import Any, TypeVar
 from unittest.mock import patch
+
+from backlit.lower.machine import compiler_takes
 
 T = TypeVar("T")
 
@@ -41,8 +42,4 @@ def widest_vectors(make: Callable[[], T]) -> T:
 
 def _compiler_knows(instructions: Any, code: str) -> bool:
     """Whether the C++ compiler takes the flags of a set of instructions (`code` uses them)."""
-    from torch._inductor.cpp_builder import get_cpp_compiler
-
-    flags = instructions._arch_flags.split()
-    command = [get_cpp_compiler(), *flags, "-E", "-x", "c++", "/dev/null"]
-    return subprocess.run(command, capture_output=True).returncode == 0
+    return compiler_takes(*instructions._arch_flags.split(), "-E", "-x", "c++", "/dev/null")

@@ -16,7 +16,7 @@ from torch.fx import GraphModule, Node
 
 from backlit.gates.base import aten
 from backlit.lower.apply import put_instead, views_may_copy
-from backlit.lower.insert import insert, kept_in_order
+from backlit.lower.insert import insert, kept_in_order, renewed
 from backlit.lower.layout import channels_last
 from backlit.lower.lowerings import Call, call_of
 from backlit.lower.passes.common import value
@@ -41,9 +41,7 @@ def open_whole_pictures(gm: GraphModule) -> int:
         put_instead(node, call, insert(node, code, [*call.operands, call.bias]))
     if found:
         views_may_copy(gm)
-        gm.graph.lint()
-        gm.recompile()
-    return len(found)
+    return renewed(gm, len(found))
 
 
 def _call(node: Node) -> Call | None:
