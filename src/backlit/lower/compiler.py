@@ -34,6 +34,7 @@ from backlit.lower.layout import channels_last, convolves
 from backlit.lower.machine import on_cpu
 from backlit.lower.narrow_parts import narrow_parts
 from backlit.lower.passes.common import value
+from backlit.lower.quick_compile import quick_compile
 from backlit.lower.roll import roll
 from backlit.lower.vectors import widest_vectors
 
@@ -175,7 +176,7 @@ def _compile(gm: GraphModule, inputs: Sequence[Tensor], settings: Mapping[str, A
 
     def make() -> Any:
         parts.clear()
-        with early_kernels() if on_cpu(inputs) else nullcontext():
+        with quick_compile(), early_kernels() if on_cpu(inputs) else nullcontext():
             return compile_fx(copy.deepcopy(gm), list(inputs), inner_compile=inner)
 
     def inner(graph: GraphModule, examples: Sequence[Any], **options: Any) -> Any:
