@@ -14,6 +14,7 @@ from backlit.lower.quick_compile import quick_compile, stride_of
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # what PyTorch deprecates in its own files
+    import torch._inductor.lowering  # has the rules registered
     from torch._inductor.codegen import cpp
     from torch._inductor.dtype_propagation import DtypePropagationOpsHandler
     from torch._inductor.sizevars import stride_at_vec_range
