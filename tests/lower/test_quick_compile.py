@@ -32,7 +32,7 @@ X, Y, S = (sympy.Symbol(name, integer=True, nonnegative=True) for name in "xys")
         (Y - X, True),
         (2 * (X + 3) + X, True),
         (4 * X + ModularIndexing(Y, 4, 8) + FloorDiv(Y, 3), True),
-        (2 * (X + Y), False),
+        (sympy.Mul(2, X + Y, evaluate=False), False),
         (S * X + Y, False),
         (X + FloorDiv(X, 16), False),
         (16 * ModularIndexing(X, 1, 32) + Y, False),
