@@ -1,8 +1,11 @@
-"""Where Backlit keeps what it can make again."""
+"""Where Backlit keeps what it can make again, and how much of it."""
 
 from __future__ import annotations
 
+import functools
+import hashlib
 import os
+import shutil
 import sys
 from pathlib import Path
 
@@ -16,3 +19,27 @@ def cache_folder() -> Path:
     if sys.platform == "win32":
         return Path(os.environ.get("LOCALAPPDATA", Path.home())) / "backlit" / "Cache"
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "backlit"
+
+
+def keep_newest(folder: Path, count: int) -> None:
+    """Removes a folder's oldest entries, files or folders, until `count` are left.
+
+    Entries that begin with a dot are still being written: they stay and do not count.
+    """
+    entries = [path for path in folder.iterdir() if not path.name.startswith(".")]
+    for old in sorted(entries, key=lambda path: path.stat().st_mtime)[:-count]:
+        if old.is_dir():
+            shutil.rmtree(old, ignore_errors=True)
+        else:
+            old.unlink(missing_ok=True)
+
+
+@functools.cache
+def source_sum() -> str:
+    """A sum of Backlit's own source: what another Backlit made is not this one's."""
+    home = Path(__file__).parent
+    total = hashlib.sha256()
+    for path in sorted(home.rglob("*.py")):
+        total.update(f"{path.relative_to(home)}\0".encode())
+        total.update(path.read_bytes())
+    return total.hexdigest()

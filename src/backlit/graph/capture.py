@@ -7,7 +7,7 @@ import io
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -26,13 +26,14 @@ from backlit.graph.origin import from_export
 from backlit.graph.parity import verify
 from backlit.graph.quick_export import quick_export
 from backlit.graph.trace import decompositions
+from backlit.graph.verdicts import verify_once
 
 
 def capture(
     target: nn.Module | Callable[..., Any],
     *args: Any,
     level: str = "composite",
-    verdict: bool = True,
+    verdict: bool | Literal["once"] = True,
     **kwargs: Any,
 ) -> Graph:
     """Captures a module (in the mode it is in) or a function as a graph of gates.
@@ -44,7 +45,8 @@ def capture(
         level: what counts as one gate: ``"gates"`` (elementary ones only), ``"composite"``
             (sigmoid, a normalisation, ... are one gate) or ``"module"`` (each leaf module is
             one). Value and gradients are the same.
-        verdict: compare forward, buffers and all gradients once with plain PyTorch.
+        verdict: compare forward, buffers and all gradients once with plain PyTorch; ``"once"``: not
+            again where the same graph of the same source passed on this machine before.
     Returns: the graph, bound to the module's live parameters and buffers.
     Raises: CaptureError for what cannot be captured, with the detour; ParityError where graph
         and PyTorch differ, naming the first module that does; GateError for an operation
@@ -112,7 +114,9 @@ def capture(
         example=example,
         signature=signature,
     )
-    if verdict:
+    if verdict == "once" and function is None:
+        verify_once(graph, module, args, kwargs)
+    elif verdict:
         verify(graph, module, args, kwargs)
     noise = externalise(gm)
     graph.inputs += tuple(Input(node.name, "noise", spec) for node, spec in noise)

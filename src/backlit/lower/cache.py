@@ -13,12 +13,12 @@ import importlib.machinery
 import importlib.util
 import json
 import os
-import platform
 import re
 import shutil
 import tempfile
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -27,12 +27,12 @@ import torch
 from torch import Tensor
 from torch.fx import GraphModule
 
-from backlit.folders import cache_folder
+from backlit.folders import cache_folder, keep_newest
+from backlit.graph.fingerprint import fingerprint
 from backlit.lower.kept_buffers import NAME, ask_for_kept, shared_buffers
 from backlit.lower.machine import on_cpu
 from backlit.lower.made_once import make_once
 
-Compiled = Callable[..., Any]
 Say = Callable[[str], None]
 
 _FORMAT = 2
@@ -51,26 +51,31 @@ def key_of(gm: GraphModule, inputs: Sequence[Tensor], settings: Mapping[str, Any
     Args:
         settings: the compiler's, JSON-able.
     """
-    nodes = list(gm.graph.nodes)
-    if not on_cpu(inputs) or any(n.op == "get_attr" for n in nodes):
+    if not on_cpu(inputs) or any(n.op == "get_attr" for n in gm.graph.nodes):
         return None
-    facts = {
-        "format": _FORMAT,
-        "torch": torch.__version__,
-        "python": platform.python_version(),
-        "machine": [platform.machine(), _processor(), torch.backends.cpu.get_cpu_capability()],
-        "threads": torch.get_num_threads(),
-        "deterministic": torch.are_deterministic_algorithms_enabled(),
-        "matmul": torch.get_float32_matmul_precision(),
-        "onednn": torch.backends.mkldnn.enabled,
-        "settings": dict(settings),
-        "inputs": [[list(t.shape), list(t.stride()), str(t.dtype)] for t in inputs],
-        "graph": [[n.op, n.name, str(n.target), repr(n.args), repr(n.kwargs)] for n in nodes],
-    }
-    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+    return fingerprint(gm, inputs, {"format": _FORMAT, "settings": dict(settings)})
 
 
-def load(key: str, say: Say | None = None, stay: Sequence[int] = ()) -> Compiled | None:
+@dataclass(frozen=True)
+class Kept:
+    """A compiled form out of the cache; buffers that are made once serve one call at a time.
+
+    Attributes:
+        key: what it is kept under.
+        stay: positions of the inputs that are the same tensors in most calls.
+    """
+
+    key: str
+    stay: Sequence[int]
+    _call: Callable[[list[Tensor]], Any]
+    _lock: Any = field(default_factory=threading.Lock)
+
+    def __call__(self, *inputs: Tensor) -> Any:
+        with self._lock:
+            return self._call(list(inputs))
+
+
+def load(key: str, say: Say | None = None, stay: Sequence[int] = ()) -> Kept | None:
     """The compiled form under a key, None where there is none that is whole.
 
     Args:
@@ -87,7 +92,7 @@ def load(key: str, say: Say | None = None, stay: Sequence[int] = ()) -> Compiled
     wrong = _wrong(entry, manifest)
     if wrong is None:
         try:
-            return _run(entry, manifest["kernels"], stay)
+            return Kept(key, stay, _run(entry, manifest["kernels"], stay))
         except (ImportError, SyntaxError, AttributeError) as error:
             wrong = str(error).partition("\n")[0]
     if say is not None:
@@ -131,7 +136,7 @@ def save(key: str, code: str, names: Mapping[str, Any], say: Say | None = None) 
                 aside.replace(home / key)
         finally:
             shutil.rmtree(aside, ignore_errors=True)
-        _prune(home)
+        keep_newest(home, _KEPT)
     except OSError as error:
         if not (home / key).exists() and say is not None:
             say(f"could not keep the compiled step in {home} ({error.strerror or error})")
@@ -172,7 +177,9 @@ class _Kernels(_Later):
 _IMPORT = re.compile(r"^from (torch\._inductor\S*) import (\w+)(?: as (\w+))?$", re.MULTILINE)
 
 
-def _run(entry: Path, kernels: Mapping[str, Sequence[str]], stay: Sequence[int]) -> Compiled:
+def _run(
+    entry: Path, kernels: Mapping[str, Sequence[str]], stay: Sequence[int]
+) -> Callable[[list[Tensor]], Any]:
     names: dict[str, Any] = {"__name__": f"backlit_compiled_{entry.name[:16]}"}
     path = entry / _CODE
     code = ask_for_kept(path.read_text(encoding="utf-8"))
@@ -187,13 +194,8 @@ def _run(entry: Path, kernels: Mapping[str, Sequence[str]], stay: Sequence[int])
     exec(compile(tree, str(path), "exec"), names)
     for name, (file, module) in kernels.items():
         names[name] = library(entry / file, module).kernel
-    call, lock = names["call"], threading.Lock()
-
-    def one_at_a_time(*inputs: Tensor) -> Any:
-        with lock:  # buffers that are made once serve one call
-            return call(list(inputs))
-
-    return one_at_a_time
+    call: Callable[[list[Tensor]], Any] = names["call"]
+    return call
 
 
 def library(path: Path, module: str) -> Any:
@@ -234,17 +236,3 @@ def _write(path: Path, content: bytes) -> None:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
-
-
-def _prune(home: Path) -> None:
-    entries = [p for p in home.iterdir() if not p.name.startswith(".")]
-    for old in sorted(entries, key=lambda p: p.stat().st_mtime)[:-_KEPT]:
-        shutil.rmtree(old, ignore_errors=True)
-
-
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return platform.processor()
-    return " ".join(sorted({x for x in lines if x.startswith(("model name", "flags"))}))

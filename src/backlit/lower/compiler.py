@@ -136,7 +136,7 @@ def _compiled(
         if key is None or made.code is None or not cache.save(key, made.code, made.names, say):
             return made.function
         # From here on as from the cache, so that a run that goes on meets the very same code.
-        kept = cache.load(key, say, state) or made.function
+        return cache.load(key, say, state) or made.function
     return kept
 
 

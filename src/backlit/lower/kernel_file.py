@@ -6,6 +6,7 @@ import json
 import os
 import tempfile
 import warnings
+from datetime import datetime
 from pathlib import Path
 
 from backlit.folders import cache_folder
@@ -29,19 +30,26 @@ def read_kernels(path: Path, machine: str) -> dict[str, Seconds]:
     Args:
         machine: as `backlit.lower.machine.machine` says it.
     """
-    return _read(path).get(machine, {})
+    return _read(path)[1].get(machine, {})
+
+
+def measured_since(path: Path) -> str:
+    """When the file was begun: measurements of two beginnings may disagree; "" where none is."""
+    return _read(path)[0]
 
 
 def write_kernels(path: Path, machine: str, measured: dict[str, Seconds]) -> None:
     """Adds measurements to the file: written aside and renamed, so it is whole at any moment."""
-    machines = _read(path)
+    since, machines = _read(path)
+    since = since or datetime.now().isoformat()
     machines.setdefault(machine, {}).update(measured)
     aside = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, aside = tempfile.mkstemp(prefix=".kernels-", dir=path.parent)
         with open(handle, "w", encoding="utf-8") as file:
-            json.dump({"version": _VERSION, "machines": machines}, file, indent=1)
+            found = {"version": _VERSION, "since": since, "machines": machines}
+            json.dump(found, file, indent=1)
             file.flush()
             os.fsync(file.fileno())
         os.replace(aside, path)
@@ -56,12 +64,13 @@ def write_kernels(path: Path, machine: str, measured: dict[str, Seconds]) -> Non
         )
 
 
-def _read(path: Path) -> dict[str, dict[str, Seconds]]:
+def _read(path: Path) -> tuple[str, dict[str, dict[str, Seconds]]]:
+    """When the file was begun, and by machine what was measured on it."""
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
         if found["version"] != _VERSION:
-            return {}
-        return {
+            return "", {}
+        return str(found.get("since", "")), {
             str(machine): {
                 str(gate): {str(name): float(s) for name, s in seconds.items()}
                 for gate, seconds in gates.items()
@@ -69,7 +78,7 @@ def _read(path: Path) -> dict[str, dict[str, Seconds]]:
             for machine, gates in found["machines"].items()
         }
     except FileNotFoundError:
-        return {}
+        return "", {}
     except OSError as error:
         reason, kept = error.strerror or str(error), "left as it is"
     except (ValueError, KeyError, TypeError, AttributeError) as error:
@@ -85,4 +94,4 @@ def _read(path: Path) -> dict[str, dict[str, Seconds]]:
         KernelFileWarning,
         stacklevel=3,
     )
-    return {}
+    return "", {}

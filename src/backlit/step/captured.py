@@ -45,7 +45,7 @@ class Captured:
         self.role = role
         first, *further = inputs
         named: dict[str, Any] = {name: inputs[name] for name in further}
-        self.graph: Graph = capture(module.train(), inputs[first], **named)
+        self.graph: Graph = capture(module.train(), inputs[first], verdict="once", **named)
         for node in self.graph.gm.graph.nodes:
             if node.op == "call_function":
                 origin = origin_of(node)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import cache
 from typing import Any, Literal
 
 import torch
@@ -40,6 +41,7 @@ from backlit.lower import (
 )
 from backlit.lower.direct import direct
 from backlit.lower.passes import dead_writes
+from backlit.lower.remembered import name_of, recall, remember
 from backlit.step.cuda_graph import recorded
 from backlit.step.probes import Parts, Probe, Readings, add_probes
 from backlit.step.unroll import unroll
@@ -98,7 +100,7 @@ class Step(Shown):
         self._update_in_place(self.gm, list(changed))
         if self._compilable is not self.gm:
             self._update_in_place(self._compilable, list(changed))
-        self._ready = self._compilable  # what was compiled last
+        self._ready: Callable[[], GraphModule] = lambda: self._compilable  # what was compiled last
         self._call: Callable[..., Any] = self.gm
         self._calls: dict[int, Callable[..., Any]] = {}
         self._probed: tuple[Callable[..., Any], tuple[Probe, ...]] | None = None
@@ -176,22 +178,43 @@ class Step(Shown):
 
     def _made(
         self, gm: GraphModule, batch: Tensors, say: Callable[[str], None] | None, kernels: Kernels
-    ) -> tuple[GraphModule, Callable[..., Any]]:
-        """A graph of this step's wires as the mode wants it, and what calls it; sets `kernels`."""
+    ) -> tuple[Callable[[], GraphModule], Callable[..., Any]]:
+        """What makes a graph of this step's wires as the mode wants it, and what calls it.
+
+        Sets `kernels`. A compiled step that is remembered is called without being lowered.
+        """
         if self.mode == "watched":
-            return gm, gm
+            return lambda: gm, gm
         inputs = self._inputs(batch, 0, 0)
+        if self.mode == "plain":
+            ready = prepare_graph(gm, inputs, self.precision)
+            call: Callable[..., Any] = direct(ready, range(len(self.state)))
+            return lambda: ready, self._recorded(call, inputs, say)
+        known = recall(name_of(gm, inputs, self.precision, kernels), say)
+        if known is not None:
+            call, self.kernels = known
+            return cache(lambda: self._lowered(gm, inputs, self.kernels, say)), call
+        ready = self._lowered(gm, inputs, kernels, say)
+        call = compile_graph(ready, inputs, say)
+        # Named after lowering, which may have begun the file of measured kernels.
+        remember(name_of(gm, inputs, self.precision, kernels), call, self.kernels)
+        return lambda: ready, self._recorded(call, inputs, say)
+
+    def _lowered(
+        self,
+        gm: GraphModule,
+        inputs: list[Tensor],
+        kernels: Kernels,
+        say: Callable[[str], None] | None,
+    ) -> GraphModule:
+        """The graph as it goes to the compiler; sets `kernels`."""
         ready = prepare_graph(gm, inputs, self.precision)
-        if self.mode == "compiled":
-            if on_cpu(self.state.values()):
-                ready = open_pools(ready)
-                open_whole_pictures(ready)
-                open_thin_products(ready)
-                ready = self._with_kernels(ready, inputs, kernels, say)
-            call = compile_graph(ready, inputs, say)
-        else:
-            call = direct(ready, range(len(self.state)))
-        return ready, self._recorded(call, inputs, say)
+        if not on_cpu(self.state.values()):
+            return ready
+        ready = open_pools(ready)
+        open_whole_pictures(ready)
+        open_thin_products(ready)
+        return self._with_kernels(ready, inputs, kernels, say)
 
     def _with_kernels(
         self,
@@ -245,12 +268,12 @@ class Step(Shown):
         k = len(batches)
         if self.mode == "compiled" and k not in self._calls:
             kept = [wire.name for wire in self._shared()]
-            several = unroll(self._ready, k, kept)
+            several = unroll(self._ready(), k, kept)
             inputs = self._inputs_of(batches, 0, 0)
             self._calls[k] = self._recorded(compile_graph(several, inputs, say), inputs, say)
 
     def _shared(self) -> list[Any]:
-        wires = zip(self.names, backprop.placeholders(self._ready), strict=True)
+        wires = zip(self.names, backprop.placeholders(self._ready()), strict=True)
         return [wire for name, wire in wires if name in self.state or name in self._rates]
 
     def _inputs_of(self, batches: Sequence[Tensors], seed: int, index: int) -> list[Tensor]:

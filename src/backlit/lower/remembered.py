@@ -1,0 +1,83 @@
+"""What a step's graph was compiled to, remembered: a later process need not lower it again."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+from torch.fx import GraphModule
+
+from backlit.folders import cache_folder, keep_newest, source_sum
+from backlit.graph.origin import origin_of
+from backlit.lower import cache
+from backlit.lower.kernel_file import kernel_file, measured_since
+
+_KEPT = 256  # files of some hundred bytes
+
+
+def name_of(
+    gm: GraphModule,
+    inputs: Sequence[Tensor],
+    precision: str | None,
+    kernels: str | Mapping[str, str] | None,
+) -> str | None:
+    """What `recall` knows a graph by; None for one whose compiled form is not kept.
+
+    Args:
+        gm: flat graph, before anything was lowered.
+        inputs: tensors in the order of its placeholders.
+        precision, kernels: how it is lowered, as `backlit.step.Step.prepare` takes them.
+    """
+    facts = {
+        "backlit": source_sum(),
+        "origins": [repr(origin_of(node)) for node in gm.graph.nodes],  # precision goes by them
+        "precision": precision,
+        "kernels": dict(kernels) if isinstance(kernels, Mapping) else kernels,
+        "measured since": measured_since(kernel_file()) if kernels == "auto" else "",
+    }
+    return cache.key_of(gm, inputs, facts)
+
+
+def recall(
+    name: str | None, say: Callable[[str], None] | None = None
+) -> tuple[cache.Kept, dict[str, str]] | None:
+    """The compiled form and the kernels chosen for it; None where either is not known.
+
+    Args:
+        name: as `name_of` gave it.
+        say: told, in one line, of a compiled form that is damaged.
+    """
+    if name is None:
+        return None
+    try:
+        found = json.loads(_place(name).read_bytes())
+        key, stay, kernels = found["compiled"], found["stay"], found["kernels"]
+        call = cache.load(str(key), say, [int(position) for position in stay])
+        return None if call is None else (call, {str(k): str(v) for k, v in kernels.items()})
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None  # lowered anew, and then remembered anew
+
+
+def remember(name: str | None, call: Callable[..., Any], kernels: Mapping[str, str]) -> None:
+    """Lets `recall` find a compiled form, if it is kept as a whole."""
+    if name is None or not isinstance(call, cache.Kept):
+        return
+    found = {"compiled": call.key, "stay": list(call.stay), "kernels": dict(kernels)}
+    place = _place(name)
+    with suppress(OSError):  # the next process lowers it anew
+        place.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        handle, aside = tempfile.mkstemp(prefix=".", dir=place.parent)
+        with open(handle, "w", encoding="utf-8") as file:
+            json.dump(found, file)
+        os.replace(aside, place)
+        keep_newest(place.parent, _KEPT)
+
+
+def _place(name: str) -> Path:
+    return cache_folder() / "lowered" / f"{name}.json"
