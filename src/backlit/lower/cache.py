@@ -56,7 +56,7 @@ def key_of(gm: GraphModule, inputs: Sequence[Tensor], settings: Mapping[str, Any
     return fingerprint(gm, inputs, {"format": _FORMAT, "settings": dict(settings)})
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Kept:
     """A compiled form out of the cache; buffers that are made once serve one call at a time.
 
