@@ -108,6 +108,8 @@ def test_who_is_far_behind_leaves_the_race():
     taken = {name: len(found) for name, found in samples.items()}
     assert taken == {"best": 3, "near": 3, "behind": 2, "far": 1, "hopeless": 1}
     assert samples["hopeless"] == [0.1]  # its first call's
+    samples = autotune.race({"best": lambda: 0.01, "far": lambda: 0.1}, 1.0)
+    assert len(samples["best"]) == 3  # nobody is left to race with
     for disturbed in (0, 1):  # one call of it: still in the race
         late = iter([0.05 if i == disturbed else 0.01 for i in range(9)])
         samples = autotune.race({"best": lambda: 0.015, "late": late.__next__}, 0.1)

@@ -15,6 +15,7 @@ from backlit.lower.quick_compile import quick_compile, stride_of
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # what PyTorch deprecates in its own files
     import torch._inductor.lowering  # has the rules registered
+    from torch._inductor import scheduler
     from torch._inductor.codegen import cpp
     from torch._inductor.dtype_propagation import DtypePropagationOpsHandler
     from torch._inductor.sizevars import stride_at_vec_range
@@ -52,16 +53,26 @@ def test_stride_is_what_pytorch_finds(index, affine, width):
     assert affine == (not asked)
 
 
-def test_both_are_replaced_and_put_back():
-    stride, fill = cpp.stride_at_vec_range, DtypePropagationOpsHandler.__init__
+def test_all_are_replaced_and_put_back():
+    """Each is there in this PyTorch, so none is left out unseen."""
+    places = [
+        (cpp, "stride_at_vec_range"),
+        (cpp.CppVecOverrides, "__new__"),
+        (DtypePropagationOpsHandler, "__init__"),
+        (scheduler, "get_scheduler_node_symbol_uses"),
+    ]
+    before = [vars(owner)[name] for owner, name in places]
     with quick_compile():
-        assert cpp.stride_at_vec_range is not stride
+        within = [vars(owner)[name] for owner, name in places]
+        assert not any(a is b for a, b in zip(before, within, strict=True))
+        assert cpp.CppVecOverrides() is cpp.CppVecOverrides()
+        assert cpp.CppTile2DOverrides() is not cpp.CppVecOverrides()
         rules = DtypePropagationOpsHandler()
-        rules.kept = True
         del rules.add
         assert not hasattr(DtypePropagationOpsHandler(), "add")
-    assert cpp.stride_at_vec_range is stride
-    assert DtypePropagationOpsHandler.__init__ is fill
+    after = [vars(owner)[name] for owner, name in places]
+    assert all(a is b for a, b in zip(before, after, strict=True))
+    assert cpp.CppVecOverrides() is not cpp.CppVecOverrides()
     assert hasattr(DtypePropagationOpsHandler(), "add")
 
 

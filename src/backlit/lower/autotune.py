@@ -151,7 +151,8 @@ def race(clocks: Mapping[str, Callable[[], float]], budget_s: float) -> dict[str
 
     Args:
         clocks: by name, what runs once and returns the seconds it took.
-        budget_s: seconds after which no further round begins, the first few excepted.
+        budget_s: seconds after which no further round begins, the first few excepted; whoever
+            is left alone does not run on either.
     Returns: the times of each; that of its first call only where there is no other.
     """
     samples = {name: [clock()] for name, clock in clocks.items()}
@@ -160,7 +161,7 @@ def race(clocks: Mapping[str, Callable[[], float]], budget_s: float) -> dict[str
         least = {name: min(times) for name, times in samples.items()}
         behind = _BEHIND[min(done, len(_BEHIND) - 1)] * min(least.values())
         racing = [n for n in racing if least[n] <= behind + (0 if done else _ONCE_S)]
-        if done >= _ROUNDS[0] and spent_s > budget_s:
+        if done >= _ROUNDS[0] and (spent_s > budget_s or len(racing) == 1):
             break
         for name in racing:
             samples[name].append(clocks[name]())

@@ -1,13 +1,15 @@
 """Takes needless costs out of PyTorch's compiler, a fifth of its time; it writes the same code.
 
-Both were met in PyTorch 2.13: the stride of each index, even of an affine one, goes through sympy's
-general simplification, and a table of rules that never changes, its class's only object, is filled
-anew for each number computed. Where PyTorch has renamed them, nothing is replaced.
+All were met in PyTorch 2.13: the stride of each index, even of an affine one, goes through sympy's
+general simplification; a table of rules and a table of wrapped functions, neither of which ever
+changes, are made anew for each number computed and each loop; and symbols are looked for in
+shapes that are all numbers. Where PyTorch has renamed them, nothing is replaced.
 """
 
 from __future__ import annotations
 
 import functools
+import importlib
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
@@ -20,22 +22,18 @@ Stride = Callable[..., sympy.Expr]
 
 @contextmanager
 def quick_compile() -> Iterator[None]:
-    """While entered, PyTorch's compiler needs less time for the same code."""
+    """While entered, PyTorch's compiler needs less time for the code of static shapes."""
     with ExitStack() as stack:
-        try:
-            from torch._inductor.codegen import cpp
-
-            of_any: Stride = cpp.stride_at_vec_range
-            stack.enter_context(patch.object(cpp, "stride_at_vec_range", stride_of(of_any)))
-        except (ImportError, AttributeError):
-            pass
-        try:
-            from torch._inductor.dtype_propagation import DtypePropagationOpsHandler
-
-            rules: Any = DtypePropagationOpsHandler
-            stack.enter_context(patch.object(rules, "__init__", functools.cache(rules.__init__)))
-        except (ImportError, AttributeError):
-            pass
+        for module, path, instead in _REPLACED:
+            *owners, name = path.split(".")
+            try:
+                owner: Any = importlib.import_module(f"torch._inductor.{module}")
+                for one in owners:
+                    owner = getattr(owner, one)
+                original = getattr(owner, name)
+            except (ImportError, AttributeError):
+                continue
+            stack.enter_context(patch.object(owner, name, instead(original)))
         yield
 
 
@@ -58,3 +56,18 @@ def stride_of(of_any: Stride) -> Stride:
         return total
 
     return stride
+
+
+def _no_symbols(_: Callable[..., Any]) -> Callable[..., Any]:
+    from torch.utils._ordered_set import OrderedSet
+
+    return lambda node: OrderedSet()
+
+
+# Module, function and what makes its stand-in of it.
+_REPLACED: tuple[tuple[str, str, Callable[[Any], Any]], ...] = (
+    ("codegen.cpp", "stride_at_vec_range", stride_of),
+    ("codegen.cpp", "CppVecOverrides.__new__", functools.cache),
+    ("dtype_propagation", "DtypePropagationOpsHandler.__init__", functools.cache),
+    ("scheduler", "get_scheduler_node_symbol_uses", _no_symbols),
+)
