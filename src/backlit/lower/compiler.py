@@ -41,6 +41,10 @@ from backlit.lower.vectors import widest_vectors
 # Its own cache writes pickles; ours keeps the result instead.
 _SETTINGS: dict[str, Any] = {"fx_graph_cache": False}
 
+# A product that is only added rounds once, in one instruction: MLP GAN, DCGAN-64 and LSTM take 3 to
+# 5 % less time.
+_FUSED_PRODUCTS = {"cpp.enable_floating_point_contract_flag": "fast"}
+
 # Among wide convolutions, what is computed of more than so many tensors and read by several loops
 # is computed once. With the compiler's own 4, a normalisation's gradient is computed anew in each
 # of its sums (DCGAN-64 takes 9 % more time, U-Net 2 %); with 2, U-Net takes 6 % more. Where
@@ -119,6 +123,7 @@ def _compiled(
     if repeated:
         settings["size_asserts"] = False
     if on_cpu(inputs):
+        settings |= _FUSED_PRODUCTS
         if not channels_last(gm):
             settings["layout_optimization"] = False
         elif convolves(gm):
