@@ -57,6 +57,15 @@ _READS = 3
 _PLANNED_BYTES, _PLANNED_EACH = 500_000_000, 64 * 2**20
 
 
+# The standard library's headers are asked for, not read: that would take most of the time.
+_PROBE = """
+#if !__has_include(<vector>)
+#error
+#endif
+int main() { return 0; }
+"""
+
+
 @functools.cache
 def compiler_available() -> bool:
     """Whether a C++ compiler that works is at hand ($CXX, c++, g++ or clang++)."""
@@ -64,7 +73,7 @@ def compiler_available() -> bool:
     for found in filter(None, (shutil.which(name) for name in names if name)):
         with tempfile.TemporaryDirectory() as folder:
             source = Path(folder) / "probe.cpp"
-            source.write_text("#include <vector>\nint main() { return 0; }\n")
+            source.write_text(_PROBE)
             done = subprocess.run(
                 [found, str(source), "-o", str(Path(folder) / "probe")], capture_output=True
             )
