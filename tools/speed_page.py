@@ -214,7 +214,9 @@ def _first_step(found: dict[str, Any]) -> str:
     text = (
         "Seconds from the networks to the end of the first compiled step, in a new process "
         "(`python bench/compile_time.py`): with every cache empty, and from the cache that this "
-        "left. Capturing holds the check against PyTorch; kernels are measured once on a machine."
+        "left. With an empty cache capturing holds the check against PyTorch, and kernels are "
+        "measured; what passed, was measured and lowered once is remembered while graph, source "
+        "and machine are the same."
     )
     head = ("row", "cache", "all", "capture", "trace, passes", "kernels", "compile")
     return _section("Until the first step", text, head, rows)
