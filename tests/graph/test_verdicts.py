@@ -7,7 +7,9 @@ import pytest
 import torch
 from torch import nn
 
+from backlit import gates
 from backlit.errors import ParityError
+from backlit.gates import Gate
 from backlit.graph import capture, verdicts
 
 NET = """
@@ -72,6 +74,31 @@ def test_always_for_functions_and_where_it_is_asked_for(asked, monkeypatch):
     for _ in range(2):
         capture(lambda x: net(x).tanh(), torch.randn(4, 3), verdict="once")
     assert len(compared) == 4
+
+
+def test_always_with_a_user_s_gate(asked):
+    """Its rule may have changed in a file that no class of the network is from."""
+
+    class Doubled(Gate):
+        @staticmethod
+        def forward(x):
+            return 2 * x
+
+        @staticmethod
+        def backward(dz, z, x):
+            return (2 * dz,)
+
+    class Net(nn.Module):
+        def forward(self, x):
+            return doubled(x)
+
+    doubled = gates.gate(Doubled)
+    try:
+        for times in (1, 2):
+            capture(Net(), torch.randn(4, 3), verdict="once")
+            assert len(asked) == times
+    finally:
+        gates.forget(Doubled)
 
 
 def test_a_refusal_is_not_remembered(asked, monkeypatch):

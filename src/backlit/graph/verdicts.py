@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from torch import nn
+from torch._ops import OpOverload
 
 from backlit.folders import cache_folder, keep_newest, source_sum
 from backlit.graph.fingerprint import fingerprint
@@ -22,7 +23,8 @@ def verify_once(graph: Graph, module: nn.Module, args: Any, kwargs: Any) -> None
     """Compares the graph with plain PyTorch, unless the same graph passed before.
 
     The same is: equal gates, shapes and layouts; equal files that the module's classes are from;
-    the same Backlit, PyTorch and processor. Verdicts are kept in the user's cache folder.
+    the same Backlit, PyTorch and processor. A graph with users' gates, or on a GPU, is compared
+    each time. Verdicts are kept in the user's cache folder.
 
     Raises: as `verify`.
     """
@@ -49,6 +51,9 @@ def _name(graph: Graph, module: nn.Module) -> str | None:
     sources = {_source(type(part)) for part in module.modules()}
     if None in sources or any(tensor.device.type != "cpu" for tensor in given):
         return None
+    operators = [n.target for n in graph.gm.graph.nodes if isinstance(n.target, OpOverload)]
+    if any(operator.namespace not in ("aten", "prims") for operator in operators):
+        return None  # a user's gate: its rules are the user's, wherever they are
     facts = {
         "inputs are": [[wire.name, wire.kind] for wire in graph.inputs],
         "new buffers": graph.new_buffers,
