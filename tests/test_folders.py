@@ -20,6 +20,16 @@ def test_the_newest_are_kept_and_what_is_being_written(tmp_path):
     assert len(list(tmp_path.iterdir())) == 3
 
 
+def test_an_entry_that_is_gone_meanwhile_does_no_harm(tmp_path, monkeypatch):
+    for name in ("a", "b"):
+        (tmp_path / name).touch()
+    gone = tmp_path / "gone"
+    listed = [*tmp_path.iterdir(), gone]
+    monkeypatch.setattr(type(tmp_path), "iterdir", lambda self: iter(listed))
+    folders.keep_newest(tmp_path, 1)
+    assert sum(path.exists() for path in listed) == 1
+
+
 def test_the_sum_follows_names_and_text(tmp_path, monkeypatch):
     monkeypatch.setattr(folders, "__file__", str(tmp_path / "folders.py"))
     (tmp_path / "room").mkdir()

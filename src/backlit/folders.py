@@ -27,11 +27,19 @@ def keep_newest(folder: Path, count: int) -> None:
     Entries that begin with a dot are still being written: they stay and do not count.
     """
     entries = [path for path in folder.iterdir() if not path.name.startswith(".")]
-    for old in sorted(entries, key=lambda path: path.stat().st_mtime)[:-count]:
+    for old in sorted(entries, key=_written)[:-count]:
         if old.is_dir():
             shutil.rmtree(old, ignore_errors=True)
         else:
             old.unlink(missing_ok=True)
+
+
+def _written(path: Path) -> float:
+    """When an entry was written; the first of all for one that another process just removed."""
+    try:
+        return path.stat().st_mtime
+    except FileNotFoundError:
+        return 0.0
 
 
 @functools.cache
