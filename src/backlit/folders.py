@@ -7,6 +7,7 @@ import hashlib
 import os
 import shutil
 import sys
+import tempfile
 from pathlib import Path
 
 
@@ -19,6 +20,25 @@ def cache_folder() -> Path:
     if sys.platform == "win32":
         return Path(os.environ.get("LOCALAPPDATA", Path.home())) / "backlit" / "Cache"
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "backlit"
+
+
+def write_file(file: Path, raw: bytes, prefix: str = ".") -> None:
+    """Writes aside, syncs, renames: the file is whole at any moment. Its folder is made.
+
+    Args:
+        prefix: what the name of the file aside begins with.
+    """
+    file.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(prefix=prefix, dir=file.parent)
+    try:
+        with open(handle, "wb") as aside:
+            aside.write(raw)
+            aside.flush()
+            os.fsync(aside.fileno())
+        os.replace(name, file)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
 
 
 def keep_newest(folder: Path, count: int) -> None:

@@ -21,6 +21,7 @@ from pathlib import Path
 
 import numpy as np
 
+from backlit import folders
 from backlit.errors import DataError
 
 PIXELS, SET = "pixels.u8", "set.json"
@@ -176,17 +177,7 @@ def publish(aside: Path, path: Path) -> None:
 
 def write_file(file: Path, raw: bytes) -> None:
     """Write aside, fsync, rename."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=BUILDING, dir=file.parent)
-    try:
-        with open(handle, "wb") as aside:
-            aside.write(raw)
-            aside.flush()
-            os.fsync(aside.fileno())
-        os.replace(name, file)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+    folders.write_file(file, raw, BUILDING)
 
 
 def remove_abandoned(folder: Path) -> None:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
 import warnings
 from datetime import datetime
 from pathlib import Path
 
-from backlit.folders import cache_folder
+from backlit.folders import cache_folder, write_file
 
 Seconds = dict[str, float]  # by lowering
 _VERSION = 3  # grows when lowerings take another time than they did
@@ -43,19 +42,10 @@ def write_kernels(path: Path, machine: str, measured: dict[str, Seconds]) -> Non
     since, machines = _read(path)
     since = since or datetime.now().isoformat()
     machines.setdefault(machine, {}).update(measured)
-    aside = None
+    found = {"version": _VERSION, "since": since, "machines": machines}
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, aside = tempfile.mkstemp(prefix=".kernels-", dir=path.parent)
-        with open(handle, "w", encoding="utf-8") as file:
-            found = {"version": _VERSION, "since": since, "machines": machines}
-            json.dump(found, file, indent=1)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(aside, path)
+        write_file(path, json.dumps(found, indent=1).encode())
     except OSError as error:
-        if aside is not None:
-            Path(aside).unlink(missing_ok=True)
         warnings.warn(
             f"could not keep measured kernels in {path}: {error.strerror or error}; the next "
             "process measures them again",

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -13,7 +11,7 @@ from typing import Any
 from torch import Tensor
 from torch.fx import GraphModule
 
-from backlit.folders import cache_folder, keep_newest, source_sum
+from backlit.folders import cache_folder, keep_newest, source_sum, write_file
 from backlit.graph.origin import origin_of
 from backlit.lower import cache
 from backlit.lower.kernel_file import kernel_file, measured_since
@@ -72,10 +70,7 @@ def remember(name: str | None, call: Callable[..., Any], kernels: Mapping[str, s
     place = _place(name)
     with suppress(OSError):  # the next process lowers it anew
         place.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        handle, aside = tempfile.mkstemp(prefix=".", dir=place.parent)
-        with open(handle, "w", encoding="utf-8") as file:
-            json.dump(found, file)
-        os.replace(aside, place)
+        write_file(place, json.dumps(found).encode())
         keep_newest(place.parent, _KEPT)
 
 
