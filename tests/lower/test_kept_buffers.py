@@ -1,5 +1,11 @@
 """Large buffers are used again, never by two at a time."""
 
+import platform
+import resource
+import subprocess
+import sys
+
+import pytest
 import torch
 
 from backlit.lower.kept_buffers import NAME, KeptBuffers, ask_for_kept, shared_buffers
@@ -38,3 +44,32 @@ def test_all_functions_share_them_while_one_lives():
     place = kept.data_ptr()
     del kept, first
     assert second((2,), (1,), torch.float64).data_ptr() == place and id(second) == before
+
+
+# Seven blocks of 8 MiB, again and again; the first times malloc finds its way.
+PAGES_ASKED = """
+import resource
+import sys
+import torch
+from backlit.lower.kept_buffers import keep_pages
+
+def step():
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    blocks = [torch.full((2**21,), 1.0) for _ in range(7)]
+    blocks.clear()
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+if sys.argv[1] == "keep":
+    keep_pages()
+print(min([step() for _ in range(8)][2:]))
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="pages are kept with glibc only")
+def test_freed_pages_are_not_asked_for_anew():
+    def asked(how):
+        command = [sys.executable, "-c", PAGES_ASKED, how]
+        return int(subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout)
+
+    pages = 7 * 2**23 // resource.getpagesize()
+    assert asked("leave") > pages / 2 and asked("keep") < pages / 20

@@ -29,7 +29,7 @@ from torch.fx import GraphModule
 
 from backlit.folders import cache_folder, keep_newest
 from backlit.graph.fingerprint import fingerprint
-from backlit.lower.kept_buffers import NAME, ask_for_kept, shared_buffers
+from backlit.lower.kept_buffers import NAME, ask_for_kept, keep_pages, shared_buffers
 from backlit.lower.machine import on_cpu
 from backlit.lower.made_once import make_once
 
@@ -184,6 +184,7 @@ def _run(
     path = entry / _CODE
     code = ask_for_kept(path.read_text(encoding="utf-8"))
     names[NAME] = shared_buffers()
+    keep_pages()
     # Importing the compiler takes longer than all the rest, and nothing is to be compiled.
     for module, name, alias in _IMPORT.findall(code):
         names[alias or name] = _Later(module, name)

@@ -30,6 +30,7 @@ from backlit.lower.hold_gradients import hold_gradients
 from backlit.lower.hold_planes import hold_planes
 from backlit.lower.hold_products import hold_products
 from backlit.lower.hold_scalars import hold_scalars
+from backlit.lower.hold_weights import hold_weights
 from backlit.lower.layout import channels_last, convolves
 from backlit.lower.machine import on_cpu
 from backlit.lower.narrow_parts import narrow_parts
@@ -104,6 +105,7 @@ def compile_graph(
         if channels_last(gm):
             hold_gradients(gm)
             hold_planes(gm)
+            hold_weights(gm)
     rolled = roll(gm, inputs)
     if rolled is None:
         return _compiled(gm, inputs, say)

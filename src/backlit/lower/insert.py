@@ -62,12 +62,14 @@ def seen_whole(node: Node) -> Node:
     return view
 
 
-def kept_in_order(x: Any, shape: Sequence[int]) -> Any:
-    """Code of a copy in the order of its numbers that the compiler makes, and makes once.
+def kept_in_order(
+    x: Any, shape: Sequence[int], order: torch.memory_format = torch.contiguous_format
+) -> Any:
+    """Code of a copy that lies in a memory format, which the compiler makes, and makes once.
 
     It would compute a copy anew, number by number, where it is read; `as_strided` is the view that
     it gives memory to look at.
     """
-    strides = torch.empty(tuple(shape), device="meta").stride()
-    copy = aten.clone.default(x, memory_format=torch.contiguous_format)
+    strides = torch.empty(tuple(shape), device="meta", memory_format=order).stride()
+    copy = aten.clone.default(x, memory_format=order)
     return aten.as_strided.default(copy, list(shape), list(strides))

@@ -13,7 +13,8 @@ from backlit.lower.flops import flops
 # A vector of floats: with fewer channels, channels last leaves most of each vector empty. LeNet,
 # of 1, 6 and 16 channels, takes 1.3 times as long that way.
 WIDE = 16
-_WEIGHT = {aten.convolution.default: 1, aten.convolution_backward.default: 2}
+# Where gates have the weight among their arguments.
+WEIGHT = {aten.convolution.default: 1, aten.convolution_backward.default: 2}
 
 
 def channels_last(gm: GraphModule) -> bool:
@@ -29,15 +30,15 @@ def channels_last(gm: GraphModule) -> bool:
 
 def convolves(gm: GraphModule) -> bool:
     """Whether a flat graph has convolutions, or their gradients, that are PyTorch's own."""
-    return any(node.target in _WEIGHT for node in gm.graph.nodes)
+    return any(node.target in WEIGHT for node in gm.graph.nodes)
 
 
 def _counts(node: Node) -> bool:
-    return node.target in _WEIGHT and all("val" in w.meta for w in (node, *node.all_input_nodes))
+    return node.target in WEIGHT and all("val" in w.meta for w in (node, *node.all_input_nodes))
 
 
 def _channels(node: Node) -> torch.Size:
-    weight: Node = node.args[_WEIGHT[node.target]]  # type: ignore[assignment, index]
+    weight: Node = node.args[WEIGHT[node.target]]  # type: ignore[assignment, index]
     return weight.meta["val"].shape[:2]
 
 

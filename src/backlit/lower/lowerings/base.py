@@ -89,6 +89,7 @@ def default(call: Call) -> Any:
 LOWERINGS: dict[str, dict[str, Lowering]] = {
     kind: {DEFAULT: Lowering(kind, DEFAULT, default, lambda call: True)} for kind in KINDS
 }
+MATRIX_FORMS: set[Any] = set()  # operators of a picture and, second, a weight
 LIBRARY = torch.library.Library("backlit_lower", "DEF")
 _SCHEMA = "(Tensor a, Tensor b, Tensor? bias, int[] stride, int[] padding, int[] size) -> Tensor"
 
@@ -137,6 +138,8 @@ def opaque(
             lib=LIBRARY,
         )
         found = getattr(torch.ops.backlit_lower, operator).default
+        if kind != "weight gradient":
+            MATRIX_FORMS.add(found)
 
         def run(call: Call) -> Any:
             inside, outside = None, call.bias

@@ -70,15 +70,19 @@ def empty_pictures(a: Tensor, channels: int, size: Sequence[int]) -> Tensor:
     return channels_outer(a.new_empty(a.shape[0], *size, channels))
 
 
+def filled(w: Tensor, stride: Sequence[int]) -> Tensor:
+    """Kernels (K, C, kh, kw), filled up with zeros to a multiple of the stride."""
+    missing = [-k % s for k, s in zip(w.shape[2:], stride, strict=True)]
+    return F.pad(w, (0, missing[1], 0, missing[0])) if any(missing) else w
+
+
 def phases(w: Tensor, stride: Sequence[int]) -> Tensor:
     """The kernel cut into one small kernel for each phase of the stride, filled up with zeros.
 
     (K, C, kh, kw) -> (K, C, th, sh, tw, sw) with t = ceil(k / s).
     """
-    taps = [-(-k // s) for k, s in zip(w.shape[2:], stride, strict=True)]
-    missing = [t * s - k for t, s, k in zip(taps, stride, w.shape[2:], strict=True)]
-    if any(missing):
-        w = F.pad(w, (0, missing[1], 0, missing[0]))
+    w = filled(w, stride)
+    taps = [k // s for k, s in zip(w.shape[2:], stride, strict=True)]
     return w.reshape(w.shape[0], w.shape[1], taps[0], stride[0], taps[1], stride[1])
 
 

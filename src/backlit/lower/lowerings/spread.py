@@ -13,7 +13,9 @@ from backlit.lower.lowerings.columns import (
     channels_outer,
     columns,
     empty_pictures,
+    filled,
     interleave,
+    matrix_of,
     phases,
     rows_of,
 )
@@ -51,23 +53,29 @@ def gemm_adds(
     small: Tensor, w: Tensor, stride: list[int], padding: list[int], size: list[int]
 ) -> Tensor:
     """One product gives every tap's share; t² shifted additions bring them to their places."""
-    n, k, h, width = small.shape
-    parts = phases(w, stride)
-    _, c, th, sh, tw, sw = parts.shape
-    rows, taps = rows_of(small), parts.permute(0, 2, 4, 3, 5, 1).reshape(k, -1)
+    n, _, h, width = small.shape
+    w = filled(w, stride)
+    c, (sh, sw) = w.shape[1], stride
+    th, tw = w.shape[2] // sh, w.shape[3] // sw
+    rows, taps = rows_of(small), matrix_of(w)
     # No lowering needs both its columns and its shares.
     shares = scratch("columns", (rows.shape[0], taps.shape[1]), small)
     torch.mm(rows, taps, out=shares)
-    shares = shares.view(n, h, width, th, tw, sh, sw, c)
-    y = scratch("places", (n, h + th - 1, width + tw - 1, sh, sw, c), small)
-    y[:, :h, :width] = shares[:, :, :, 0, 0]
+    shares = shares.view(n, h, width, th, sh, tw, sw, c)
+    y = scratch("places", (n, h + th - 1, sh, width + tw - 1, sw, c), small)
     y[:, h:] = 0
-    y[:, :h, width:] = 0
+    y[:, :h, :, width:] = 0
     for i in range(th):
         for j in range(tw):
+            place, share = y[:, i : i + h, :, j : j + width], shares[:, :, :, i, :, j]
             if i or j:
-                y[:, i : i + h, j : j + width] += shares[:, :, :, i, j]
-    return interleave(y, padding, size)
+                place += share.transpose(2, 3)
+            else:
+                place.copy_(share.transpose(2, 3))
+    top, left = padding
+    y = y.view(n, -1, y.shape[3] * sw, c)
+    seen = y[:, top : top + size[0], left : left + size[1]]
+    return channels_outer(seen.clone(memory_format=torch.contiguous_format))
 
 
 @opaque("spread", "sub-pixel-gemm", _like, _covered)
