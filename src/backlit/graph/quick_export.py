@@ -21,6 +21,8 @@ import torch.export.exported_program
 import torch.export.unflatten
 import torch.fx._lazy_graph_module
 
+from backlit.graph.quick_shapes import quick_shapes
+
 
 def _nothing(*args: Any, **kwargs: Any) -> None:
     return None
@@ -59,7 +61,7 @@ def quick_trace() -> Iterator[None]:
     enabled = gc.isenabled()
     gc.disable()
     try:
-        with _code_on_demand():
+        with _code_on_demand(), quick_shapes():
             yield
     finally:
         if enabled:
