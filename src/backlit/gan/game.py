@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from backlit.errors import BacklitError, RecipeError
+from backlit.errors import BacklitError, CaptureError, RecipeError
 from backlit.gan.iteration import Iteration, Rules
 from backlit.gan.losses import AdversarialLoss, adversarial_loss
 from backlit.gan.penalties import Penalty
@@ -234,25 +235,31 @@ class Game:
             )
         m = batch.shape[0] // k
         z = self.noise(m, self.seed)
-        with torch.no_grad(), torch.random.fork_rng(devices=[]):
-            buffers = [b.clone() for b in self.generator.buffers()]
-            try:
-                made = self.generator(z)
-            except RuntimeError as error:
-                raise BacklitError(
-                    f"the generator does not take noise of shape {tuple(z.shape)}: {error}"
-                ) from error
-            for buffer, before in zip(self.generator.buffers(), buffers, strict=True):
-                buffer.copy_(before)
+        try:
+            generator = Captured("generator", self.generator, {"z": z})
+        except CaptureError:
+            self._refuse(z)
+            raise
+        made = generator.output
         if made.shape != (m, *batch.shape[1:]):
             raise BacklitError(
                 f"expected a generator that makes samples like the data, {tuple(batch.shape[1:])}, "
                 f"got {tuple(made.shape[1:])}"
             )
-        self._players = (
-            Captured("generator", self.generator, {"z": z}),
-            Captured("discriminator", self.discriminator, {"x": made}),
-        )
+        device = str(z.device)
+        like_samples = Noise("normal", tuple(made.shape), made.dtype, device)
+        x = like_samples.draw(generator_for(self.seed, 0, 0, device))
+        self._players = generator, Captured("discriminator", self.discriminator, {"x": x})
+
+    def _refuse(self, z: Tensor) -> None:
+        """Says so where it is the shape of its noise that a generator does not take."""
+        with torch.no_grad(), torch.random.fork_rng(devices=[]):
+            try:
+                copy.deepcopy(self.generator)(z)
+            except RuntimeError as error:
+                raise BacklitError(
+                    f"the generator does not take noise of shape {tuple(z.shape)}: {error}"
+                ) from error
 
     def _variants(self) -> list[tuple[bool, bool]]:
         """The (with G, with penalty) combinations that iterations use."""

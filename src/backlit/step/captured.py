@@ -72,6 +72,12 @@ class Captured:
         found = [*module.named_parameters(), *module.named_buffers()]
         return {f"{role}/{name}": tensor for name, tensor in found}
 
+    @property
+    def output(self) -> Tensor:
+        """What it gave for the examples, without its numbers."""
+        like: Tensor = self._score.meta["val"]
+        return like
+
     def noise(self, site: str) -> dict[str, Noise]:
         """The noise one pass draws (dropout and the like), named for the place of the pass."""
         return {
