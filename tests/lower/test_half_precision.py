@@ -1,4 +1,4 @@
-"""tanh of a compiled graph: exact in float32, of one exponential where numbers are bfloat16."""
+"""tanh and variance of a compiled graph: cheaper where numbers are bfloat16, as near as need be."""
 
 import pytest
 import torch
@@ -37,3 +37,17 @@ def test_float32_stays_exact(tmp_path, monkeypatch):
     gm, _ = trace(lambda x: (x.tanh(),), [x])
     (found,) = compile_graph(gm, [x])(x)
     torch.testing.assert_close(found.double(), x.double().tanh(), rtol=5e-7, atol=0)
+
+
+@pytest.mark.skipif(not compiler_available(), reason="no C++ compiler")
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32], ids=str)
+def test_variance(dtype, tmp_path, monkeypatch):
+    """Mean and variance in float32, also where the mean is thirty times the spread."""
+    monkeypatch.setenv("BACKLIT_CACHE", str(tmp_path))
+    torch.manual_seed(0)
+    for size, mean in ((32, 0.0), (8, 30.0)):
+        x = (torch.randn(64, 16, size, size) + mean).to(dtype, memory_format=torch.channels_last)
+        gm, _ = trace(lambda x: torch.var_mean(x.float(), (0, 2, 3), correction=0), [x])
+        exact = torch.var_mean(x.double(), (0, 2, 3), correction=0)
+        for found, wanted in zip(compile_graph(gm, [x])(x), exact, strict=True):
+            torch.testing.assert_close(found.double(), wanted, rtol=5e-6, atol=5e-6)
