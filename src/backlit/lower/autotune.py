@@ -198,12 +198,11 @@ def _on_tensors(call: Call) -> Call:
 
 
 def _lying_last(call: Call) -> Call:
-    """The same call on tensors whose pictures lie channels-last, its weight excepted."""
-    weight = None if call.kind == "weight gradient" else call.operands[-1]
+    """The same call on tensors that lie channels-last, as the compiler gives them to lowerings."""
     laid: dict[int, Tensor] = {}
 
     def lay(leaf: Any) -> Any:
-        if not isinstance(leaf, Tensor) or not call.size or leaf.dim() != 4 or leaf is weight:
+        if not isinstance(leaf, Tensor) or not call.size or leaf.dim() != 4:
             return leaf
         if id(leaf) not in laid:
             laid[id(leaf)] = leaf.contiguous(memory_format=torch.channels_last)
