@@ -109,14 +109,48 @@ def lowering(
     return register
 
 
+def operator(name: str, compute: Callable[..., Tensor], like: Callable[..., Tensor]) -> Any:
+    """Makes tensor code one operator of the library ``backlit_lower``, into which no compiler looks.
+
+    Args:
+        compute: ``(a, b, bias, stride, padding, size)`` -> a new tensor.
+        like: ``(a, b, size)`` -> an empty tensor of the shape and layout of its result.
+    """
+    LIBRARY.define(name + _SCHEMA)
+    LIBRARY.impl(name, compute, "CompositeExplicitAutograd")
+    torch.library.register_fake(
+        f"backlit_lower::{name}",
+        lambda a, b, bias, stride, padding, size: like(a, b, size),
+        lib=LIBRARY,
+    )
+    return getattr(torch.ops.backlit_lower, name).default
+
+
+def settings(call: Call) -> tuple[list[int], list[int], list[int]]:
+    """What operators are told of a convolution: stride, padding, size."""
+    return list(call.stride), list(call.padding), list(call.size)
+
+
+def channels_first(rows: Any, shape: Sequence[int]) -> Any:
+    """Rows of pixels as pictures in channels-last layout, of shape (N, H, W, C) before."""
+    return aten.permute.default(aten.view.default(rows, list(shape)), [0, 3, 1, 2])
+
+
+def with_bias(y: Any, bias: Any) -> Any:
+    """A convolution's result with its bias, or without one."""
+    if bias is None:
+        return y
+    return aten.add.Tensor(y, aten.reshape.default(bias, [1, -1, 1, 1]))
+
+
 def opaque(
     kind: str, name: str, like: Callable[..., Tensor], accepts: Callable[[Call], bool]
 ) -> Any:
     """Registers a convolution's lowering ``(a, b, stride, padding, size)``, its bias left out.
 
-    It becomes one operator of the library ``backlit_lower``, into which no compiler looks: out
-    of its copies they would make slow scalar loops. So they would of a bias of few channels and
-    all that follows; it is added inside, a wide one outside, where it costs no pass of its own.
+    It becomes one `operator`: out of its copies a compiler would make slow scalar loops. So it
+    would of a bias of few channels and all that follows; it is added inside, a wide one outside,
+    where it costs no pass of its own.
 
     Args:
         like: ``(a, b, size)`` -> an empty tensor of the shape and layout of its result, channels
@@ -124,20 +158,11 @@ def opaque(
     """
 
     def register(compute: Callable[..., Tensor]) -> Callable[..., Tensor]:
-        operator = f"{kind}_{name}".replace(" ", "_").replace("-", "_")
-        LIBRARY.define(operator + _SCHEMA)
-
         def biased(a: Tensor, b: Tensor, bias: Tensor | None, *settings: list[int]) -> Tensor:
             y = compute(a, b, *settings)
             return y if bias is None else add_to_channels(y, bias)
 
-        LIBRARY.impl(operator, biased, "CompositeExplicitAutograd")
-        torch.library.register_fake(
-            f"backlit_lower::{operator}",
-            lambda a, b, bias, stride, padding, size: like(a, b, size),
-            lib=LIBRARY,
-        )
-        found = getattr(torch.ops.backlit_lower, operator).default
+        found = operator(f"{kind}_{name}".replace(" ", "_").replace("-", "_"), biased, like)
         if kind != "weight gradient":
             MATRIX_FORMS.add(found)
 
@@ -145,11 +170,7 @@ def opaque(
             inside, outside = None, call.bias
             if call.bias is not None and value_of(call.bias).numel() < WIDE:
                 inside, outside = call.bias, None
-            settings = (list(call.stride), list(call.padding), list(call.size))
-            y = found(*call.operands, inside, *settings)
-            if outside is not None:
-                y = aten.add.Tensor(y, aten.reshape.default(outside, [1, -1, 1, 1]))
-            return y
+            return with_bias(found(*call.operands, inside, *settings(call)), outside)
 
         LOWERINGS[kind][name] = Lowering(kind, name, run, accepts)
         return compute

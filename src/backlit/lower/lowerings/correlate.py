@@ -3,9 +3,23 @@
 # Shapes: big (N, C, H, W), w (K, C, kh, kw), result small (N, K, h, w).
 from __future__ import annotations
 
+import math
+from typing import Any
+
 from torch import Tensor
 
-from backlit.lower.lowerings.base import Call, opaque
+from backlit.gates.base import aten
+from backlit.lower.insert import kept_in_order
+from backlit.lower.lowerings.base import (
+    MATRIX_FORMS,
+    Call,
+    channels_first,
+    lowering,
+    opaque,
+    operator,
+    settings,
+    with_bias,
+)
 from backlit.lower.lowerings.columns import channels_outer, columns, empty_pictures, matrix_of
 
 
@@ -24,11 +38,33 @@ def gemm(big: Tensor, w: Tensor, stride: list[int], padding: list[int], size: li
     return channels_outer(seen.mm(matrix_of(w).t()).view(big.shape[0], *size, -1))
 
 
-@opaque("correlate", "gemm-transposed", _like, _simple)
-def gemm_transposed(
-    big: Tensor, w: Tensor, stride: list[int], padding: list[int], size: list[int]
+def _transposed(
+    big: Tensor,
+    w: Tensor,
+    bias: None,
+    stride: list[int],
+    padding: list[int],
+    size: list[int],
 ) -> Tensor:
-    """smallᵀ = W columns(big)ᵀ: another blocking of the same product."""
-    seen = columns(big, w.shape[2:], stride, padding, size)
-    z = matrix_of(w).mm(seen.t()).t().contiguous()  # (P, K)
-    return channels_outer(z.view(big.shape[0], *size, -1))
+    return matrix_of(w).mm(columns(big, w.shape[2:], stride, padding, size).t())  # (K, P)
+
+
+def _like_transposed(big: Tensor, w: Tensor, size: list[int]) -> Tensor:
+    return big.new_empty(w.shape[0], big.shape[0] * math.prod(size))
+
+
+_TRANSPOSED = operator("correlate_transposed", _transposed, _like_transposed)
+MATRIX_FORMS.add(_TRANSPOSED)
+
+
+@lowering("correlate", "gemm-transposed", _simple)
+def gemm_transposed(call: Call) -> Any:
+    """smallᵀ = W columns(big)ᵀ: another blocking of the same product.
+
+    It is turned in the graph: of that a compiler makes a loop over blocks of vectors, PyTorch a
+    slow one.
+    """
+    (n, _, _, _), (k, _, _, _) = call.shapes
+    z = _TRANSPOSED(*call.operands, None, *settings(call))
+    z = kept_in_order(aten.t.default(z), (n * math.prod(call.size), k))
+    return with_bias(channels_first(z, (n, *call.size, k)), call.bias)

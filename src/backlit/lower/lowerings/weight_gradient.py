@@ -3,9 +3,13 @@
 # Shapes: big (N, C, H, W), small (N, K, h, w), result (K, C, kh, kw); P = N h w.
 from __future__ import annotations
 
+from typing import Any
+
 from torch import Tensor
 
-from backlit.lower.lowerings.base import Call, opaque
+from backlit.gates.base import aten
+from backlit.lower.insert import kept_in_order
+from backlit.lower.lowerings.base import Call, lowering, opaque, operator, settings
 from backlit.lower.lowerings.columns import channels_outer, columns, rows_of
 
 
@@ -32,14 +36,34 @@ def gemm(
     return channels_outer(dw.view(small.shape[1], *size, -1))
 
 
-@opaque("weight gradient", "gemm-turned", _like, _simple)
-def gemm_turned(
-    big: Tensor, small: Tensor, stride: list[int], padding: list[int], size: list[int]
+def _of_turned(
+    big: Tensor,
+    turned: Tensor,
+    bias: None,
+    stride: list[int],
+    padding: list[int],
+    size: list[int],
 ) -> Tensor:
-    """The same with both operands' pixels made contiguous first."""
-    pixels = rows_of(small).t().contiguous()  # (K, P)
-    dw = pixels.mm(_seen(big, small, stride, padding, size))
-    return channels_outer(dw.view(small.shape[1], *size, -1))
+    seen = columns(big, size, stride, padding, turned.shape[2:])
+    return channels_outer(turned.flatten(1).mm(seen).view(turned.shape[0], *size, -1))
+
+
+def _like_of_turned(big: Tensor, turned: Tensor, size: list[int]) -> Tensor:
+    return channels_outer(big.new_empty(turned.shape[0], *size, big.shape[1]))
+
+
+_OF_TURNED = operator("weight_gradient_of_turned", _of_turned, _like_of_turned)
+
+
+@lowering("weight gradient", "gemm-turned", _simple)
+def gemm_turned(call: Call) -> Any:
+    """The same with both operands' pixels made contiguous first, `small` in the graph."""
+    big, small = call.operands
+    n, k, h, w = call.shapes[1]
+    rows = aten.reshape.default(aten.permute.default(small, [0, 2, 3, 1]), [n * h * w, k])
+    turned = kept_in_order(aten.t.default(rows), (k, n * h * w))
+    turned = aten.view.default(turned, [k, n, h, w])
+    return _OF_TURNED(big, turned, None, *settings(call))
 
 
 @opaque("weight gradient", "gemm-transposed", _like, _simple)
