@@ -142,7 +142,7 @@ def measure(call: Call, names: Sequence[str], budget_s: float) -> Seconds:
 
 def _in_order(low: Lowering, call: Call) -> Any:
     """A lowering's result; a product that lies turned is brought into order, as its reader must."""
-    result = low.run(call)
+    result = (low.timed or low.run)(call)
     return result if call.size else result.contiguous()
 
 

@@ -46,10 +46,10 @@ _SETTINGS: dict[str, Any] = {"fx_graph_cache": False}
 # 5 % less time.
 _FUSED_PRODUCTS = {"cpp.enable_floating_point_contract_flag": "fast"}
 
-# In half precision a tanh is made of one exponential: it is off by 2e-7 at most, a hundredth of what
-# such numbers are rounded by from 0.01 on, and takes half the time (an LSTM's step takes 5 to 10 %
-# less). A variance is a mean of squares, once the mean is known, and not Welford's update of both:
-# as near to begin with, and a pass over numbers that lie in the cache (DCGAN-64 takes 5 % less).
+# In half precision a tanh is made of one exponential: it is off by 2e-7 at most, a hundredth of
+# what such numbers are rounded by from 0.01 on, and takes half the time (an LSTM's step takes 5 to
+# 10 % less). A variance is a mean of squares, once the mean is known, and not Welford's update of
+# both, which divides for each number: as near, in less time (DCGAN-64 takes 5 % less).
 _HALF_PRECISION = {"cpp.use_decompose_tanh": True, "cpp.use_two_step_variance_threshold": 2**40}
 
 # Among wide convolutions, what is computed of more than so many tensors and read by several loops

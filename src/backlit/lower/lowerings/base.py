@@ -71,6 +71,8 @@ class Lowering:
         run: from a `Call` to what the gate (its output that is meant) gives.
         accepts: whether it serves a `Call`.
         promises: whether it may be the fastest on this machine, so that measuring it is worth it.
+        timed: what is run to measure it, where `run` is not: of a graph's own operations a compiler
+            makes a loop, for which a copy of as much memory stands.
     """
 
     kind: str
@@ -78,6 +80,7 @@ class Lowering:
     run: Callable[[Call], Any]
     accepts: Callable[[Call], bool]
     promises: Callable[[Call], bool] = lambda call: True
+    timed: Callable[[Call], Any] | None = None
 
 
 def default(call: Call) -> Any:
@@ -99,28 +102,29 @@ def lowering(
     name: str,
     accepts: Callable[[Call], bool] = lambda call: True,
     promises: Callable[[Call], bool] = lambda call: True,
+    timed: Callable[[Call], Any] | None = None,
 ) -> Any:
     """Registers a function of a `Call`, written in a graph's own operations."""
 
     def register(run: Callable[[Call], Any]) -> Callable[[Call], Any]:
-        LOWERINGS[kind][name] = Lowering(kind, name, run, accepts, promises)
+        LOWERINGS[kind][name] = Lowering(kind, name, run, accepts, promises, timed)
         return run
 
     return register
 
 
 def operator(name: str, compute: Callable[..., Tensor], like: Callable[..., Tensor]) -> Any:
-    """Makes tensor code one operator of the library ``backlit_lower``, into which no compiler looks.
+    """Makes tensor code one operator of the library ``backlit_lower``: no compiler looks inside.
 
     Args:
         compute: ``(a, b, bias, stride, padding, size)`` -> a new tensor.
-        like: ``(a, b, size)`` -> an empty tensor of the shape and layout of its result.
+        like: ``(a, b, stride, padding, size)`` -> an empty tensor of the shape and layout of that.
     """
     LIBRARY.define(name + _SCHEMA)
     LIBRARY.impl(name, compute, "CompositeExplicitAutograd")
     torch.library.register_fake(
         f"backlit_lower::{name}",
-        lambda a, b, bias, stride, padding, size: like(a, b, size),
+        lambda a, b, bias, *settings: like(a, b, *settings),
         lib=LIBRARY,
     )
     return getattr(torch.ops.backlit_lower, name).default
@@ -162,7 +166,11 @@ def opaque(
             y = compute(a, b, *settings)
             return y if bias is None else add_to_channels(y, bias)
 
-        found = operator(f"{kind}_{name}".replace(" ", "_").replace("-", "_"), biased, like)
+        found = operator(
+            f"{kind}_{name}".replace(" ", "_").replace("-", "_"),
+            biased,
+            lambda a, b, stride, padding, size: like(a, b, size),
+        )
         if kind != "weight gradient":
             MATRIX_FORMS.add(found)
 

@@ -70,6 +70,11 @@ def empty_pictures(a: Tensor, channels: int, size: Sequence[int]) -> Tensor:
     return channels_outer(a.new_empty(a.shape[0], *size, channels))
 
 
+def taps_a_phase(kernel: Sequence[int], stride: Sequence[int]) -> list[int]:
+    """t = ceil(k / s): how many taps of a kernel fall on a phase of the stride."""
+    return [-(-k // s) for k, s in zip(kernel, stride, strict=True)]
+
+
 def filled(w: Tensor, stride: Sequence[int]) -> Tensor:
     """Kernels (K, C, kh, kw), filled up with zeros to a multiple of the stride."""
     missing = [-k % s for k, s in zip(w.shape[2:], stride, strict=True)]
@@ -81,9 +86,8 @@ def phases(w: Tensor, stride: Sequence[int]) -> Tensor:
 
     (K, C, kh, kw) -> (K, C, th, sh, tw, sw) with t = ceil(k / s).
     """
-    w = filled(w, stride)
-    taps = [k // s for k, s in zip(w.shape[2:], stride, strict=True)]
-    return w.reshape(w.shape[0], w.shape[1], taps[0], stride[0], taps[1], stride[1])
+    th, tw = taps_a_phase(w.shape[2:], stride)
+    return filled(w, stride).reshape(*w.shape[:2], th, stride[0], tw, stride[1])
 
 
 def interleave(

@@ -3,11 +3,22 @@
 # Shapes: small (N, K, h, w), w (K, C, kh, kw), result big (N, C, H, W); t taps a phase.
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
 from backlit.gates.base import aten
-from backlit.lower.lowerings.base import Call, opaque
+from backlit.lower.layout import WIDE
+from backlit.lower.lowerings.base import (
+    MATRIX_FORMS,
+    Call,
+    lowering,
+    opaque,
+    operator,
+    settings,
+    with_bias,
+)
 from backlit.lower.lowerings.columns import (
     channels_inner,
     channels_outer,
@@ -18,6 +29,7 @@ from backlit.lower.lowerings.columns import (
     matrix_of,
     phases,
     rows_of,
+    taps_a_phase,
 )
 from backlit.lower.lowerings.scratch import scratch
 
@@ -32,9 +44,14 @@ def _covered(call: Call) -> bool:
         return False
     (_, _, *size), (_, _, *kernel) = call.shapes
     return all(
-        big + p <= s * (small + -(-k // s) - 1)
-        for big, small, k, s, p in zip(
-            call.size, size, kernel, call.stride, call.padding, strict=True
+        big + p <= s * (small + t - 1)
+        for big, small, t, s, p in zip(
+            call.size,
+            size,
+            taps_a_phase(kernel, call.stride),
+            call.stride,
+            call.padding,
+            strict=True,
         )
     )
 
@@ -48,34 +65,60 @@ def _flippable(call: Call) -> bool:
     )
 
 
-@opaque("spread", "gemm-adds", _like, _covered)
-def gemm_adds(
+def _shares(
+    small: Tensor,
+    w: Tensor,
+    bias: None,
+    stride: list[int],
+    padding: list[int],
+    size: list[int],
+) -> Tensor:
+    """What each pixel of small gives to each tap of the filled kernel: (N h w, kh kw C)."""
+    return rows_of(small).mm(matrix_of(filled(w, stride)))
+
+
+def _like_shares(
     small: Tensor, w: Tensor, stride: list[int], padding: list[int], size: list[int]
 ) -> Tensor:
-    """One product gives every tap's share; t² shifted additions bring them to their places."""
-    n, _, h, width = small.shape
-    w = filled(w, stride)
-    c, (sh, sw) = w.shape[1], stride
-    th, tw = w.shape[2] // sh, w.shape[3] // sw
-    rows, taps = rows_of(small), matrix_of(w)
-    # No lowering needs both its columns and its shares.
-    shares = scratch("columns", (rows.shape[0], taps.shape[1]), small)
-    torch.mm(rows, taps, out=shares)
-    shares = shares.view(n, h, width, th, sh, tw, sw, c)
-    y = scratch("places", (n, h + th - 1, sh, width + tw - 1, sw, c), small)
-    y[:, h:] = 0
-    y[:, :h, :, width:] = 0
+    n, _, height, width = small.shape
+    th, tw = taps_a_phase(w.shape[2:], stride)
+    return small.new_empty(n * height * width, th * stride[0] * tw * stride[1] * w.shape[1])
+
+
+_SHARES = operator("spread_shares", _shares, _like_shares)
+MATRIX_FORMS.add(_SHARES)
+
+
+def _shares_copied(call: Call) -> Any:
+    return _SHARES(*call.operands, None, *settings(call)).clone()
+
+
+def _in_vectors(call: Call) -> bool:
+    return call.shapes[1][1] >= WIDE
+
+
+@lowering("spread", "gemm-adds", _covered, _in_vectors, _shares_copied)
+def gemm_adds(call: Call) -> Any:
+    """One product gives every tap's share; t² shifted additions bring them to their places.
+
+    They stand in the graph: a compiler makes one loop of them, in vectors of channels.
+    """
+    (n, _, h, width), (_, c, *kernel) = call.shapes
+    (th, tw), (sh, sw) = taps_a_phase(kernel, call.stride), call.stride
+    y = _SHARES(*call.operands, None, *settings(call))
+    y = aten.view.default(y, [n, h, width, th, sh, tw, sw, c])
+    total = None
     for i in range(th):
         for j in range(tw):
-            place, share = y[:, i : i + h, :, j : j + width], shares[:, :, :, i, :, j]
-            if i or j:
-                place += share.transpose(2, 3)
-            else:
-                place.copy_(share.transpose(2, 3))
-    top, left = padding
-    y = y.view(n, -1, y.shape[3] * sw, c)
-    seen = y[:, top : top + size[0], left : left + size[1]]
-    return channels_outer(seen.clone(memory_format=torch.contiguous_format))
+            share = aten.select.int(aten.select.int(y, 3, i), 4, j)  # (N, h, w, sh, sw, C)
+            border = [j, tw - 1 - j, i, th - 1 - i]
+            share = aten.constant_pad_nd.default(share, [0] * 6 + border)
+            total = share if total is None else aten.add.Tensor(total, share)
+    y = aten.permute.default(total, [0, 1, 3, 2, 4, 5])
+    y = aten.reshape.default(y, [n, (h + th - 1) * sh, (width + tw - 1) * sw, c])
+    for axis, (first, many) in enumerate(zip(call.padding, call.size, strict=True), 1):
+        y = aten.slice.Tensor(y, axis, first, first + many)
+    return with_bias(aten.permute.default(y, [0, 3, 1, 2]), call.bias)
 
 
 @opaque("spread", "sub-pixel-gemm", _like, _covered)

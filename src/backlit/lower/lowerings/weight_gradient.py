@@ -48,14 +48,23 @@ def _of_turned(
     return channels_outer(turned.flatten(1).mm(seen).view(turned.shape[0], *size, -1))
 
 
-def _like_of_turned(big: Tensor, turned: Tensor, size: list[int]) -> Tensor:
+def _like_of_turned(
+    big: Tensor, turned: Tensor, stride: list[int], padding: list[int], size: list[int]
+) -> Tensor:
     return channels_outer(big.new_empty(turned.shape[0], *size, big.shape[1]))
 
 
 _OF_TURNED = operator("weight_gradient_of_turned", _of_turned, _like_of_turned)
 
 
-@lowering("weight gradient", "gemm-turned", _simple)
+def _copied_of_turned(call: Call) -> Any:
+    big, small = call.operands
+    n, k, h, w = small.shape
+    copied = rows_of(small).clone().view(k, n, h, w)
+    return _OF_TURNED(big, copied, None, *settings(call))
+
+
+@lowering("weight gradient", "gemm-turned", _simple, timed=_copied_of_turned)
 def gemm_turned(call: Call) -> Any:
     """The same with both operands' pixels made contiguous first, `small` in the graph."""
     big, small = call.operands
