@@ -21,6 +21,7 @@ from backlit.lower.lowerings.base import (
     with_bias,
 )
 from backlit.lower.lowerings.columns import channels_outer, columns, empty_pictures, matrix_of
+from backlit.lower.lowerings.scratch import copied
 
 
 def _like(big: Tensor, w: Tensor, size: list[int]) -> Tensor:
@@ -60,7 +61,7 @@ MATRIX_FORMS.add(_TRANSPOSED)
 
 
 def _transposed_copied(call: Call) -> Any:
-    return _TRANSPOSED(*call.operands, None, *settings(call)).clone()
+    return copied(_TRANSPOSED(*call.operands, None, *settings(call)))
 
 
 @lowering("correlate", "gemm-transposed", _simple, timed=_transposed_copied)

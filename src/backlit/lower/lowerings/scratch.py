@@ -45,6 +45,11 @@ def scratch(use: str, shape: Sequence[int], like: Tensor) -> Tensor:
     return _KEPT.any[key][:wanted].view(*shape)
 
 
+def copied(x: Tensor) -> Tensor:
+    """A copy, which the next one writes over: what stands for a loop where one is measured."""
+    return scratch("copies", x.shape, x).copy_(x)
+
+
 def bordered(x: Tensor, padding: Sequence[int]) -> Tensor:
     """x (N, H, W, C) with a border of zeros, which are written once and stay.
 

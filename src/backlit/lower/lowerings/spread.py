@@ -31,7 +31,7 @@ from backlit.lower.lowerings.columns import (
     rows_of,
     taps_a_phase,
 )
-from backlit.lower.lowerings.scratch import scratch
+from backlit.lower.lowerings.scratch import copied, scratch
 
 
 def _like(small: Tensor, w: Tensor, size: list[int]) -> Tensor:
@@ -90,7 +90,7 @@ MATRIX_FORMS.add(_SHARES)
 
 
 def _shares_copied(call: Call) -> Any:
-    return _SHARES(*call.operands, None, *settings(call)).clone()
+    return copied(_SHARES(*call.operands, None, *settings(call)))
 
 
 def _in_vectors(call: Call) -> bool:

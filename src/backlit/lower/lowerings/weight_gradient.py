@@ -11,6 +11,7 @@ from backlit.gates.base import aten
 from backlit.lower.insert import kept_in_order
 from backlit.lower.lowerings.base import Call, lowering, opaque, operator, settings
 from backlit.lower.lowerings.columns import channels_outer, columns, rows_of
+from backlit.lower.lowerings.scratch import copied
 
 
 def _like(big: Tensor, small: Tensor, size: list[int]) -> Tensor:
@@ -60,8 +61,8 @@ _OF_TURNED = operator("weight_gradient_of_turned", _of_turned, _like_of_turned)
 def _copied_of_turned(call: Call) -> Any:
     big, small = call.operands
     n, k, h, w = small.shape
-    copied = rows_of(small).clone().view(k, n, h, w)
-    return _OF_TURNED(big, copied, None, *settings(call))
+    turned = copied(rows_of(small)).view(k, n, h, w)
+    return _OF_TURNED(big, turned, None, *settings(call))
 
 
 @lowering("weight gradient", "gemm-turned", _simple, timed=_copied_of_turned)
