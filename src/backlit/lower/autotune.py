@@ -17,6 +17,7 @@ from torch.utils._pytree import tree_map
 
 from backlit.lower.costly import costly
 from backlit.lower.flops import flops
+from backlit.lower.kept_buffers import keep_pages
 from backlit.lower.kernel_file import Seconds, kernel_file, read_kernels, write_kernels
 from backlit.lower.layout import span
 from backlit.lower.lowerings import DEFAULT, LOWERINGS, Call, Lowering, value_of
@@ -135,6 +136,8 @@ def measure(call: Call, names: Sequence[str], budget_s: float) -> Seconds:
         this = given if name == DEFAULT else lying_last
         runs[name] = partial(_in_order, low, this)
     cuda = _device(call).type == "cuda"
+    if not cuda:
+        keep_pages()  # as in a compiled step
     samples = race({name: partial(_time, run, cuda) for name, run in runs.items()}, budget_s)
     # Other work on the machine only ever adds time, so the quicker quarter tells more.
     return {name: sorted(times)[len(times) // 4] for name, times in samples.items()}
