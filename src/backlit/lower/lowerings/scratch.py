@@ -13,6 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from backlit.lower.kept_buffers import shared_buffers
+
 # Kinds of picture whose bordered form is kept: a step has a few; with more, older steps are gone.
 _MOST = 64
 
@@ -43,6 +45,16 @@ def scratch(use: str, shape: Sequence[int], like: Tensor) -> Tensor:
         _KEPT.any.pop(key, None)
         _KEPT.any[key] = like.new_empty(wanted)
     return _KEPT.any[key][:wanted].view(*shape)
+
+
+def kept_empty(*shape: int, like: Tensor) -> Tensor:
+    """Uninitialised memory for a large result, given again when nobody holds it any more.
+
+    Compiled functions keep it; while there is none, it is fresh.
+    """
+    if like.device.type != "cpu":
+        return like.new_empty(shape)
+    return shared_buffers()(shape, torch.empty(shape, device="meta").stride(), like.dtype)
 
 
 def copied(x: Tensor) -> Tensor:

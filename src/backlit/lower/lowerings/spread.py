@@ -31,7 +31,7 @@ from backlit.lower.lowerings.columns import (
     rows_of,
     taps_a_phase,
 )
-from backlit.lower.lowerings.scratch import copied, scratch
+from backlit.lower.lowerings.scratch import copied, kept_empty, scratch
 
 
 def _like(small: Tensor, w: Tensor, size: list[int]) -> Tensor:
@@ -74,7 +74,8 @@ def _shares(
     size: list[int],
 ) -> Tensor:
     """What each pixel of small gives to each tap of the filled kernel: (N h w, kh kw C)."""
-    return rows_of(small).mm(matrix_of(filled(w, stride)))
+    rows, kernels = rows_of(small), matrix_of(filled(w, stride))
+    return torch.mm(rows, kernels, out=kept_empty(rows.shape[0], kernels.shape[1], like=small))
 
 
 def _like_shares(
