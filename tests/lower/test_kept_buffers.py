@@ -8,6 +8,7 @@ import sys
 import pytest
 import torch
 
+from backlit.lower import kept_buffers
 from backlit.lower.kept_buffers import NAME, KeptBuffers, ask_for_kept, shared_buffers
 
 
@@ -22,6 +23,28 @@ def test_memory_is_given_again_when_nobody_uses_it():
     del part  # a view held it
     again = empty((4, 8), (1, 4), torch.int32)  # as many bytes
     assert again.data_ptr() == place and again.shape == (4, 8) and again.stride() == (1, 4)
+
+
+def test_what_is_large_enough_serves_and_takes_the_place_of_smaller():
+    empty = KeptBuffers()
+    small, other = empty((8,), (1,), torch.float32), empty((8,), (1,), torch.float32)
+    del small
+    large = empty((100,), (1,), torch.float32)  # takes the place of the one not in use
+    place = large.data_ptr()
+    del large
+    again = empty((10,), (1,), torch.bfloat16)
+    assert again.data_ptr() == place and again.shape == (10,)
+    assert sorted(block.size for block in empty._kept) == [32, 400]
+    del other
+    assert empty((8,), (1,), torch.float32).data_ptr() != place
+
+
+def test_very_large_ones_are_not_cut_up(monkeypatch):
+    monkeypatch.setattr(kept_buffers, "_LARGE_BYTES", 200)
+    empty = KeptBuffers()
+    for elements in (100, 60, 10):  # of 4 bytes
+        empty((elements,), (1,), torch.float32)
+    assert sorted(block.size for block in empty._kept) == [40, 240, 400]
 
 
 def test_only_large_allocations_ask():
@@ -51,6 +74,7 @@ PAGES_ASKED = """
 import resource
 import sys
 import torch
+from backlit.lower import kept_buffers
 from backlit.lower.kept_buffers import keep_pages
 
 def step():

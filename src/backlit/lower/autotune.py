@@ -17,7 +17,7 @@ from torch.utils._pytree import tree_map
 
 from backlit.lower.costly import costly
 from backlit.lower.flops import flops
-from backlit.lower.kept_buffers import keep_pages
+from backlit.lower.kept_buffers import keep_pages, shared_buffers
 from backlit.lower.kernel_file import Seconds, kernel_file, read_kernels, write_kernels
 from backlit.lower.layout import span
 from backlit.lower.lowerings import DEFAULT, LOWERINGS, Call, Lowering, value_of
@@ -89,6 +89,7 @@ def choose(
     Returns: by the gate's name its measurements.
     """
     file = file or kernel_file()
+    buffers = shared_buffers()  # kept while measuring, as a compiled step keeps them
     gates = {
         node: (name, call)
         for node, (name, call) in costly(gm, inputs).items()
@@ -114,6 +115,7 @@ def choose(
             new.setdefault(where[node], {})[name] = seconds
         kernels[name] = Kernel(name, seconds, flops(node), 1)
     if new:
+        del buffers
         forget()  # lowerings that were not chosen wrote most of it
     for place, measured in new.items():
         write_kernels(file, place, measured)

@@ -11,7 +11,6 @@ import functools
 import math
 import re
 import threading
-from collections import defaultdict
 from typing import Any
 from weakref import WeakValueDictionary
 
@@ -50,10 +49,14 @@ def keep_pages() -> None:
 
 
 class KeptBuffers:
-    """Gives uninitialised tensors whose memory was given before and is in no other's use."""
+    """Gives uninitialised tensors whose memory was given before and is in no other's use.
+
+    A large one gets memory of just its size, a smaller one what is large enough; where nothing
+    is, new memory takes the place of the smaller that nobody uses.
+    """
 
     def __init__(self) -> None:
-        self._kept: dict[int, list[tuple[Tensor, Any, int]]] = defaultdict(list)
+        self._kept: list[_Block] = []
         self._lock = threading.Lock()
 
     def __call__(
@@ -61,13 +64,28 @@ class KeptBuffers:
     ) -> Tensor:
         size = dtype.itemsize * span(shape, stride)
         with self._lock:
-            for memory, storage, unused in self._kept[size]:
-                if _uses(storage) == unused:
-                    return memory.view(dtype).as_strided(shape, stride)
-            memory = torch.empty(size, dtype=torch.uint8)
-            storage = memory.untyped_storage()
-            self._kept[size].append((memory, storage, _uses(storage)))
-            return memory.view(dtype).as_strided(shape, stride)
+            idle = [block for block in self._kept if block.idle()]
+            fitting = [block for block in idle if block.fits(size)]
+            if not fitting:
+                small = [block for block in idle if block.size < size < _LARGE_BYTES]
+                self._kept = [block for block in self._kept if block not in small]
+                fitting = [_Block(size)]
+                self._kept += fitting
+            memory = min(fitting, key=lambda block: block.size).memory
+            return memory[:size].view(dtype).as_strided(shape, stride)
+
+
+class _Block:
+    def __init__(self, size: int):
+        self.size, self.memory = size, torch.empty(size, dtype=torch.uint8)
+        self._storage = self.memory.untyped_storage()
+        self._unused = _uses(self._storage)
+
+    def idle(self) -> bool:
+        return _uses(self._storage) == self._unused
+
+    def fits(self, size: int) -> bool:
+        return size == self.size or size < self.size < _LARGE_BYTES
 
 
 _SHARED: WeakValueDictionary[str, KeptBuffers] = WeakValueDictionary()

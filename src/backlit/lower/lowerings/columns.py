@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from torch import Tensor
 from torch.nn import functional as F
 
-from backlit.lower.lowerings.scratch import bordered, scratch
+from backlit.lower.lowerings.scratch import bordered, kept_empty
 
 
 def channels_inner(x: Tensor) -> Tensor:
@@ -42,8 +42,6 @@ def columns(
 ) -> Tensor:
     """What the kernel sees at each place: (N, C, H, W) -> (N h w, kh kw C), "im2col".
 
-    They lie in memory that the next call writes anew.
-
     Args:
         size: h, w: how many places.
     """
@@ -56,7 +54,7 @@ def columns(
         (n, *size, kernel[0], kernel[1] * c), (of_n, stride[0] * of_h, stride[1] * of_w, of_h, 1)
     )
     if not seen.is_contiguous():
-        seen = scratch("columns", seen.shape, x).copy_(seen)
+        seen = kept_empty(*seen.shape, like=x).copy_(seen)
     return seen.view(n * size[0] * size[1], -1)
 
 

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from backlit.gates.base import aten
+from backlit.lower.insert import kept_in_order
 from backlit.lower.layout import WIDE
 from backlit.lower.lowerings.base import (
     MATRIX_FORMS,
@@ -106,19 +107,20 @@ def gemm_adds(call: Call) -> Any:
     """
     (n, _, h, width), (_, c, *kernel) = call.shapes
     (th, tw), (sh, sw) = taps_a_phase(kernel, call.stride), call.stride
-    y = _SHARES(*call.operands, None, *settings(call))
-    y = aten.view.default(y, [n, h, width, th, sh, tw, sw, c])
+    shares = _SHARES(*call.operands, None, *settings(call))
+    shares = aten.view.default(shares, [n, h, width, th, sh, tw, sw, c])
     total = None
     for i in range(th):
         for j in range(tw):
-            share = aten.select.int(aten.select.int(y, 3, i), 4, j)  # (N, h, w, sh, sw, C)
-            border = [j, tw - 1 - j, i, th - 1 - i]
-            share = aten.constant_pad_nd.default(share, [0] * 6 + border)
-            total = share if total is None else aten.add.Tensor(total, share)
-    y = aten.permute.default(total, [0, 1, 3, 2, 4, 5])
-    y = aten.reshape.default(y, [n, (h + th - 1) * sh, (width + tw - 1) * sw, c])
-    for axis, (first, many) in enumerate(zip(call.padding, call.size, strict=True), 1):
-        y = aten.slice.Tensor(y, axis, first, first + many)
+            y = aten.select.int(aten.select.int(shares, 3, i), 4, j)  # (N, h, w, sh, sw, C)
+            y = aten.constant_pad_nd.default(y, [0] * 6 + [j, tw - 1 - j, i, th - 1 - i])
+            y = aten.permute.default(y, [0, 1, 3, 2, 4, 5])
+            y = aten.reshape.default(y, [n, (h + th - 1) * sh, (width + tw - 1) * sw, c])
+            for axis, (first, many) in enumerate(zip(call.padding, call.size, strict=True), 1):
+                y = aten.slice.Tensor(y, axis, first, first + many)
+            total = y if total is None else aten.add.Tensor(total, y)
+    # In its own precision: the compiler would keep the sum in float32, twice the memory.
+    y = kept_in_order(total, (n, *call.size, c))
     return with_bias(aten.permute.default(y, [0, 3, 1, 2]), call.bias)
 
 
