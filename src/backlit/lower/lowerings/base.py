@@ -135,7 +135,7 @@ def settings(call: Call) -> tuple[list[int], list[int], list[int]]:
     return list(call.stride), list(call.padding), list(call.size)
 
 
-def channels_first(rows: Any, shape: Sequence[int]) -> Any:
+def pictures_of(rows: Any, shape: Sequence[int]) -> Any:
     """Rows of pixels as pictures in channels-last layout, of shape (N, H, W, C) before."""
     return aten.permute.default(aten.view.default(rows, list(shape)), [0, 3, 1, 2])
 

@@ -88,16 +88,14 @@ def phases(w: Tensor, stride: Sequence[int]) -> Tensor:
     return filled(w, stride).reshape(*w.shape[:2], th, stride[0], tw, stride[1])
 
 
-def interleave(
-    y: Tensor, padding: Sequence[int], size: Sequence[int], out: Tensor | None = None
-) -> Tensor:
+def interleave(y: Tensor, padding: Sequence[int], size: Sequence[int]) -> Tensor:
     """Puts the phases of the stride beside each other and cuts the border off.
 
     (N, A, B, sh, sw, C) -> (N, C, H, W): pixel i of the result is phase (i + p) mod s of place
     (i + p) // s.
     """
     n, _, _, sh, sw, c = y.shape
-    out = y.new_empty(n, *size, c) if out is None else out
+    out = y.new_empty(n, *size, c)
     for i in range(min(sh, size[0])):
         a, row = divmod(i + padding[0], sh)
         for j in range(min(sw, size[1])):

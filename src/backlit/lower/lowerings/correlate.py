@@ -13,10 +13,10 @@ from backlit.lower.insert import kept_in_order
 from backlit.lower.lowerings.base import (
     MATRIX_FORMS,
     Call,
-    channels_first,
     lowering,
     opaque,
     operator,
+    pictures_of,
     settings,
     with_bias,
 )
@@ -74,4 +74,4 @@ def gemm_transposed(call: Call) -> Any:
     (n, _, _, _), (k, _, _, _) = call.shapes
     z = _TRANSPOSED(*call.operands, None, *settings(call))
     z = kept_in_order(aten.t.default(z), (n * math.prod(call.size), k))
-    return with_bias(channels_first(z, (n, *call.size, k)), call.bias)
+    return with_bias(pictures_of(z, (n, *call.size, k)), call.bias)
