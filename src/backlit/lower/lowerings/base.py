@@ -117,11 +117,17 @@ def operator(name: str, compute: Callable[..., Tensor], like: Callable[..., Tens
     """Makes tensor code one operator of the library ``backlit_lower``: no compiler looks inside.
 
     Args:
-        compute: ``(a, b, bias, stride, padding, size)`` -> a new tensor.
-        like: ``(a, b, stride, padding, size)`` -> an empty tensor of the shape and layout of that.
+        compute: ``(a, b, stride, padding, size)`` -> a new tensor; a bias is added to its channels.
+        like: the same arguments -> an empty tensor of the shape and layout of that.
+    Returns: the operator ``(a, b, bias, stride, padding, size)``.
     """
+
+    def biased(a: Tensor, b: Tensor, bias: Tensor | None, *settings: list[int]) -> Tensor:
+        y = compute(a, b, *settings)
+        return y if bias is None else add_to_channels(y, bias)
+
     LIBRARY.define(name + _SCHEMA)
-    LIBRARY.impl(name, compute, "CompositeExplicitAutograd")
+    LIBRARY.impl(name, biased, "CompositeExplicitAutograd")
     torch.library.register_fake(
         f"backlit_lower::{name}",
         lambda a, b, bias, *settings: like(a, b, *settings),
@@ -162,13 +168,9 @@ def opaque(
     """
 
     def register(compute: Callable[..., Tensor]) -> Callable[..., Tensor]:
-        def biased(a: Tensor, b: Tensor, bias: Tensor | None, *settings: list[int]) -> Tensor:
-            y = compute(a, b, *settings)
-            return y if bias is None else add_to_channels(y, bias)
-
         found = operator(
             f"{kind}_{name}".replace(" ", "_").replace("-", "_"),
-            biased,
+            compute,
             lambda a, b, stride, padding, size: like(a, b, size),
         )
         if kind != "weight gradient":

@@ -40,12 +40,7 @@ def gemm(big: Tensor, w: Tensor, stride: list[int], padding: list[int], size: li
 
 
 def _transposed(
-    big: Tensor,
-    w: Tensor,
-    bias: None,
-    stride: list[int],
-    padding: list[int],
-    size: list[int],
+    big: Tensor, w: Tensor, stride: list[int], padding: list[int], size: list[int]
 ) -> Tensor:
     return matrix_of(w).mm(columns(big, w.shape[2:], stride, padding, size).t())  # (K, P)
 

@@ -67,12 +67,7 @@ def _flippable(call: Call) -> bool:
 
 
 def _shares(
-    small: Tensor,
-    w: Tensor,
-    bias: None,
-    stride: list[int],
-    padding: list[int],
-    size: list[int],
+    small: Tensor, w: Tensor, stride: list[int], padding: list[int], size: list[int]
 ) -> Tensor:
     """What each pixel of small gives to each tap of the filled kernel: (N h w, kh kw C)."""
     rows, kernels = rows_of(small), matrix_of(filled(w, stride))

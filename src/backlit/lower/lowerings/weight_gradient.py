@@ -38,12 +38,7 @@ def gemm(
 
 
 def _of_turned(
-    big: Tensor,
-    turned: Tensor,
-    bias: None,
-    stride: list[int],
-    padding: list[int],
-    size: list[int],
+    big: Tensor, turned: Tensor, stride: list[int], padding: list[int], size: list[int]
 ) -> Tensor:
     seen = columns(big, size, stride, padding, turned.shape[2:])
     return channels_outer(turned.flatten(1).mm(seen).view(turned.shape[0], *size, -1))
