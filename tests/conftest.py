@@ -14,6 +14,7 @@ from tests.tally import TALLY, count
 
 torch.set_num_threads(1)
 
+os.environ.pop("BACKLIT_CACHE", None)  # it would come before the tests' own
 if "PYTEST_XDIST_WORKER" not in os.environ:  # workers share the folder of the process that began
     os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp(prefix="backlit-tests-")
     atexit.register(shutil.rmtree, os.environ["XDG_CACHE_HOME"], ignore_errors=True)
