@@ -96,4 +96,6 @@ def test_freed_pages_are_not_asked_for_anew():
         return int(subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout)
 
     pages = 7 * 2**23 // resource.getpagesize()
-    assert asked("leave") > pages / 2 and asked("keep") < pages / 20
+    # Where something small happens to lie at the end of malloc's memory, it keeps the pages anyway.
+    assert any(asked("leave") > pages / 2 for _ in range(6))
+    assert asked("keep") < pages / 20
