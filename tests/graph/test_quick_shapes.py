@@ -92,3 +92,12 @@ def test_all_are_replaced_and_put_back():
         assert rules[aten.view.default] is not before[0][aten.view.default]
         assert all(norm in rules and norm in without for norm in module._BATCH_NORMS)
     assert (dict(rules), dict(without)) == before
+
+
+def test_what_others_register_meanwhile_stays():
+    """PyTorch registers rules when its modules are first imported, which may be in a trace."""
+    rules, without = fake_impls.op_implementations_dict, torch._decomp.meta_table
+    with quick_shapes():
+        rules["new"] = without["new"] = None
+    assert "new" in rules and "new" in without
+    del rules["new"], without["new"]

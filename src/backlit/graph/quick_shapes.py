@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
-from unittest.mock import patch
 
 import torch
 import torch._decomp
@@ -36,8 +35,21 @@ def quick_shapes() -> Iterator[None]:
     without_formula: Any = getattr(torch._decomp, "meta_table", {})
     norms = {norm: _batch_norm(formulas[norm]) for norm in _BATCH_NORMS if norm in formulas}
     views = {view: _view(rules[view]) for view in (aten.view.default,) if view in rules}
-    with patch.dict(rules, {**views, **norms}), patch.dict(without_formula, norms):
+    with _with_entries(rules, {**views, **norms}), _with_entries(without_formula, norms):
         yield
+
+
+@contextmanager
+def _with_entries(table: dict[Any, Any], entries: dict[Any, Any]) -> Iterator[None]:
+    """A table with other entries, and as it was but for what others have added meanwhile."""
+    before = {key: table[key] for key in entries if key in table}
+    table.update(entries)
+    try:
+        yield
+    finally:
+        for key in entries:
+            table.pop(key, None)
+        table.update(before)
 
 
 def _view(general: Callable[..., Any]) -> Callable[..., Any]:

@@ -113,12 +113,15 @@ def lowering(
     return register
 
 
-def operator(name: str, compute: Callable[..., Tensor], like: Callable[..., Tensor]) -> Any:
+def operator(
+    name: str, compute: Callable[..., Tensor], like: Callable[..., Tensor], *, weight: bool
+) -> Any:
     """Makes tensor code one operator of the library ``backlit_lower``: no compiler looks inside.
 
     Args:
         compute: ``(a, b, stride, padding, size)`` -> a new tensor; a bias is added to its channels.
         like: the same arguments -> an empty tensor of the shape and layout of that.
+        weight: whether b is a weight, of which a step keeps one copy for all its readers.
     Returns: the operator ``(a, b, bias, stride, padding, size)``.
     """
 
@@ -133,17 +136,15 @@ def operator(name: str, compute: Callable[..., Tensor], like: Callable[..., Tens
         lambda a, b, bias, *settings: like(a, b, *settings),
         lib=LIBRARY,
     )
-    return getattr(torch.ops.backlit_lower, name).default
+    made = getattr(torch.ops.backlit_lower, name).default
+    if weight:
+        MATRIX_FORMS.add(made)
+    return made
 
 
 def settings(call: Call) -> tuple[list[int], list[int], list[int]]:
     """What operators are told of a convolution: stride, padding, size."""
     return list(call.stride), list(call.padding), list(call.size)
-
-
-def pictures_of(rows: Any, shape: Sequence[int]) -> Any:
-    """Rows of pixels as pictures in channels-last layout, of shape (N, H, W, C) before."""
-    return aten.permute.default(aten.view.default(rows, list(shape)), [0, 3, 1, 2])
 
 
 def with_bias(y: Any, bias: Any) -> Any:
@@ -172,9 +173,8 @@ def opaque(
             f"{kind}_{name}".replace(" ", "_").replace("-", "_"),
             compute,
             lambda a, b, stride, padding, size: like(a, b, size),
+            weight=kind != "weight gradient",
         )
-        if kind != "weight gradient":
-            MATRIX_FORMS.add(found)
 
         def run(call: Call) -> Any:
             inside, outside = None, call.bias

@@ -11,12 +11,10 @@ from torch import Tensor
 from backlit.gates.base import aten
 from backlit.lower.insert import kept_in_order
 from backlit.lower.lowerings.base import (
-    MATRIX_FORMS,
     Call,
     lowering,
     opaque,
     operator,
-    pictures_of,
     settings,
     with_bias,
 )
@@ -51,8 +49,7 @@ def _like_transposed(
     return big.new_empty(w.shape[0], big.shape[0] * math.prod(size))
 
 
-_TRANSPOSED = operator("correlate_transposed", _transposed, _like_transposed)
-MATRIX_FORMS.add(_TRANSPOSED)
+_TRANSPOSED = operator("correlate_transposed", _transposed, _like_transposed, weight=True)
 
 
 def _transposed_copied(call: Call) -> Any:
@@ -69,4 +66,5 @@ def gemm_transposed(call: Call) -> Any:
     (n, _, _, _), (k, _, _, _) = call.shapes
     z = _TRANSPOSED(*call.operands, None, *settings(call))
     z = kept_in_order(aten.t.default(z), (n * math.prod(call.size), k))
-    return with_bias(pictures_of(z, (n, *call.size, k)), call.bias)
+    y = aten.view.default(z, [n, *call.size, k])
+    return with_bias(aten.permute.default(y, [0, 3, 1, 2]), call.bias)

@@ -12,7 +12,6 @@ from backlit.gates.base import aten
 from backlit.lower.insert import kept_in_order
 from backlit.lower.layout import WIDE
 from backlit.lower.lowerings.base import (
-    MATRIX_FORMS,
     Call,
     lowering,
     opaque,
@@ -82,8 +81,7 @@ def _like_shares(
     return small.new_empty(n * height * width, th * stride[0] * tw * stride[1] * w.shape[1])
 
 
-_SHARES = operator("spread_shares", _shares, _like_shares)
-MATRIX_FORMS.add(_SHARES)
+_SHARES = operator("spread_shares", _shares, _like_shares, weight=True)
 
 
 def _shares_copied(call: Call) -> Any:

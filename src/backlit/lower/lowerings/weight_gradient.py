@@ -50,7 +50,7 @@ def _like_of_turned(
     return channels_outer(big.new_empty(turned.shape[0], *size, big.shape[1]))
 
 
-_OF_TURNED = operator("weight_gradient_of_turned", _of_turned, _like_of_turned)
+_OF_TURNED = operator("weight_gradient_of_turned", _of_turned, _like_of_turned, weight=False)
 
 
 def _copied_of_turned(call: Call) -> Any:
