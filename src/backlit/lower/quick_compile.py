@@ -38,11 +38,13 @@ def quick_compile() -> Iterator[None]:
 
 
 def stride_of(of_any: Stride) -> Stride:
-    """By how much an index grows with a variable, quickly where it is affine in it.
+    """By how much an index grows with a variable: the sum of what its terms do.
 
     Args:
-        of_any: the function of the same arguments for any index.
+        of_any: the function of the same arguments for any index; asked once for each term, its
+            coefficient left out, that is not the variable itself.
     """
+    of_term = functools.cache(of_any)
 
     @functools.cache
     def stride(index: sympy.Expr, variable: sympy.Symbol, width: int | None = None) -> sympy.Expr:
@@ -52,7 +54,7 @@ def stride_of(of_any: Stride) -> Stride:
             if rest == variable:
                 total += coefficient
             elif variable in rest.free_symbols:
-                return of_any(index, variable, width)
+                total += coefficient * of_term(rest, variable, width)
         return total
 
     return stride
