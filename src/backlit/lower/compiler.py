@@ -11,7 +11,7 @@ import tempfile
 import warnings
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,7 @@ from backlit.lower.hold_products import hold_products
 from backlit.lower.hold_scalars import hold_scalars
 from backlit.lower.hold_weights import hold_weights
 from backlit.lower.layout import channels_last, convolves
+from backlit.lower.loops_apart import loops_apart
 from backlit.lower.machine import on_cpu
 from backlit.lower.narrow_parts import narrow_parts
 from backlit.lower.passes.common import value
@@ -194,7 +195,12 @@ def _compile(gm: GraphModule, inputs: Sequence[Tensor], settings: Mapping[str, A
 
     def make() -> Any:
         parts.clear()
-        with quick_compile(), early_kernels() if on_cpu(inputs) else nullcontext():
+        with ExitStack() as stack:
+            stack.enter_context(quick_compile())
+            if on_cpu(inputs):
+                stack.enter_context(early_kernels())
+                if channels_last(gm) and convolves(gm):
+                    stack.enter_context(loops_apart())
             return compile_fx(copy.deepcopy(gm), list(inputs), inner_compile=inner)
 
     def inner(graph: GraphModule, examples: Sequence[Any], **options: Any) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import torch
@@ -27,11 +28,21 @@ def insert(before: Node, code: Callable[..., Any], arguments: Sequence[Any]) -> 
     with graph.inserting_before(before):
         wires: Any = map_arg(list(arguments), lambda wire: Proxy(wire, tracer))  # type: ignore[arg-type, return-value]
         made: Any = code(*wires)
+    # Of an operator without tensors the example must be as unreal as the others.
+    unreal = getattr(value(before.all_input_nodes[0]), "fake_mode", nullcontext())
     while last.next is not before:
         last = last.next
         last.meta["origin"] = origin_of(before)
-        last.meta["val"] = example(last)
+        with unreal:
+            last.meta["val"] = example(last)
     return made.node if isinstance(made, Proxy) else made
+
+
+def created_beside(wire: Any, operator: Any, *args: Any, **kwargs: Any) -> Any:
+    """Code of an operator that takes no tensors: in the graph of a wire, at once for a tensor."""
+    if isinstance(wire, Proxy):
+        return wire.tracer.create_proxy("call_function", operator, args, kwargs)
+    return operator(*args, **kwargs)
 
 
 def example(node: Node) -> Any:

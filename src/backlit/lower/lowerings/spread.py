@@ -3,13 +3,16 @@
 # Shapes: small (N, K, h, w), w (K, C, kh, kw), result big (N, C, H, W); t taps a phase.
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import reduce
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from backlit.gates.base import aten
-from backlit.lower.insert import kept_in_order
+from backlit.lower.insert import created_beside, kept_in_order
 from backlit.lower.layout import WIDE
 from backlit.lower.lowerings.base import (
     Call,
@@ -17,6 +20,7 @@ from backlit.lower.lowerings.base import (
     opaque,
     operator,
     settings,
+    value_of,
     with_bias,
 )
 from backlit.lower.lowerings.columns import (
@@ -65,20 +69,54 @@ def _flippable(call: Call) -> bool:
     )
 
 
+def _affine(call: Call) -> bool:
+    """Whether place and phase of a pixel of big are affine in (u, v), the pixel being s u + v."""
+    return _covered(call) and all(
+        big % s == 0 and (s <= 2 or p % s == 0)
+        for big, s, p in zip(call.size, call.stride, call.padding, strict=True)
+    )
+
+
+@dataclass(frozen=True)
+class _Shares:
+    """Where the shares lie in memory: as (N, h, w, th, sh, tw, sw, C), with a margin at both ends.
+
+    For rows and columns: by how many numbers one pixel, tap and phase lie behind the one before.
+    """
+
+    pixel: tuple[int, int]
+    tap: tuple[int, int]
+    phase: tuple[int, int]
+    margin: int  # what taps beside the picture are read from: any numbers
+
+    @staticmethod
+    def of(small: Sequence[int], w: Sequence[int], stride: Sequence[int]) -> _Shares:
+        """Of operands of these shapes."""
+        (_, _, _, width), (_, c, *kernel) = small, w
+        th, tw = taps_a_phase(kernel, stride)
+        phase = stride[1] * tw * c, c
+        tap = stride[0] * phase[0], stride[1] * phase[1]
+        one = th * tap[0]
+        return _Shares((width * one, one), tap, phase, ((th - 1) * width + tw - 1) * one)
+
+
 def _shares(
     small: Tensor, w: Tensor, stride: list[int], padding: list[int], size: list[int]
 ) -> Tensor:
-    """What each pixel of small gives to each tap of the filled kernel: (N h w, kh kw C)."""
+    """What each pixel of small gives to each tap of the filled kernel, see `_Shares`."""
     rows, kernels = rows_of(small), matrix_of(filled(w, stride))
-    return torch.mm(rows, kernels, out=kept_empty(rows.shape[0], kernels.shape[1], like=small))
+    line = kept_empty(*_like_shares(small, w, stride, padding, size).shape, like=small)
+    margin = _Shares.of(small.shape, w.shape, stride).margin
+    shares = line[margin : line.numel() - margin].view(rows.shape[0], kernels.shape[1])
+    torch.mm(rows, kernels, out=shares)
+    return line
 
 
 def _like_shares(
     small: Tensor, w: Tensor, stride: list[int], padding: list[int], size: list[int]
 ) -> Tensor:
-    n, _, height, width = small.shape
-    th, tw = taps_a_phase(w.shape[2:], stride)
-    return small.new_empty(n * height * width, th * stride[0] * tw * stride[1] * w.shape[1])
+    lie, (n, _, h, _) = _Shares.of(small.shape, w.shape, stride), small.shape
+    return small.new_empty(n * h * lie.pixel[0] + 2 * lie.margin)
 
 
 _SHARES = operator("spread_shares", _shares, _like_shares, weight=True)
@@ -92,28 +130,61 @@ def _in_vectors(call: Call) -> bool:
     return call.shapes[1][1] >= WIDE
 
 
-@lowering("spread", "gemm-adds", _covered, _in_vectors, _shares_copied)
+def _reached(call: Call, axis: int, beside: Any) -> list[Any]:
+    """For each tap of an axis to which rows or columns of big it comes from within small.
+
+    Args:
+        beside: what lies on the device, and in the graph, where they are asked for.
+    Returns: truth values, in the shape (size / s, s) followed by ones; None for a tap that comes
+        to all.
+    """
+    small, w = call.shapes
+    s, p, size, many = (one[axis] for one in (call.stride, call.padding, call.size, small[2:]))
+    device = value_of(call.operands[0]).device
+    numbers = created_beside(beside, aten.arange.default, size, device=device)
+    numbers = aten.view.default(numbers, [size // s, s, *[1] * (3 - 2 * axis)])
+    reached = []
+    for tap in range(taps_a_phase(w[2:], call.stride)[axis]):
+        first, end = s * tap - p, s * (many + tap) - p
+        asked = [aten.ge.Scalar(numbers, first)] if first > 0 else []
+        asked += [aten.lt.Scalar(numbers, end)] if end < size else []
+        reached.append(reduce(aten.logical_and.default, asked) if asked else None)
+    return reached
+
+
+@lowering("spread", "gemm-adds", _affine, _in_vectors, _shares_copied)
 def gemm_adds(call: Call) -> Any:
     """One product gives every tap's share; t² shifted additions bring them to their places.
 
-    They stand in the graph: a compiler makes one loop of them, in vectors of channels.
+    They stand in the graph: a compiler makes one loop of them, in vectors of channels. To pixel
+    Y of big, phase (Y + p) mod s of place (Y + p) // s, tap i comes from pixel (Y + p) // s - i of
+    small. With Y = s u + v that is affine in u and v and no index is divided, which the compiler
+    would take long to see through.
     """
-    (n, _, h, width), (_, c, *kernel) = call.shapes
-    (th, tw), (sh, sw) = taps_a_phase(kernel, call.stride), call.stride
+    small, w = call.shapes
+    (n, _, h, _), c = small, w[1]
     shares = _SHARES(*call.operands, None, *settings(call))
-    shares = aten.view.default(shares, [n, h, width, th, sh, tw, sw, c])
-    total = None
-    for i in range(th):
-        for j in range(tw):
-            y = aten.select.int(aten.select.int(shares, 3, i), 4, j)  # (N, h, w, sh, sw, C)
-            y = aten.constant_pad_nd.default(y, [0] * 6 + [j, tw - 1 - j, i, th - 1 - i])
-            y = aten.permute.default(y, [0, 1, 3, 2, 4, 5])
-            y = aten.reshape.default(y, [n, (h + th - 1) * sh, (width + tw - 1) * sw, c])
-            for axis, (first, many) in enumerate(zip(call.padding, call.size, strict=True), 1):
-                y = aten.slice.Tensor(y, axis, first, first + many)
+    lie = _Shares.of(small, w, call.stride)
+    first, sizes, steps = lie.margin, [n], [h * lie.pixel[0]]
+    for s, p, size, pixel, phase in zip(
+        call.stride, call.padding, call.size, lie.pixel, lie.phase, strict=True
+    ):
+        at, after = (q // s * pixel + q % s * phase for q in (p, p + 1))
+        first += at
+        sizes += [size // s, s]
+        steps += [pixel, after - at]
+    total, nothing = None, aten.new_zeros.default(shares, [])
+    rows, columns = (_reached(call, axis, shares) for axis in (0, 1))
+    for i, row in enumerate(rows):
+        for j, column in enumerate(columns):
+            tap = i * (lie.tap[0] - lie.pixel[0]) + j * (lie.tap[1] - lie.pixel[1])
+            y = aten.as_strided.default(shares, [*sizes, c], [*steps, 1], first + tap)
+            inside = [one for one in (row, column) if one is not None]
+            if inside:
+                y = aten.where.self(reduce(aten.logical_and.default, inside), y, nothing)
             total = y if total is None else aten.add.Tensor(total, y)
     # In its own precision: the compiler would keep the sum in float32, twice the memory.
-    y = kept_in_order(total, (n, *call.size, c))
+    y = aten.view.default(kept_in_order(total, (*sizes, c)), [n, *call.size, c])
     return with_bias(aten.permute.default(y, [0, 3, 1, 2]), call.bias)
 
 
