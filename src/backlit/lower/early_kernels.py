@@ -11,7 +11,7 @@ import ast
 import contextvars
 import functools
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -25,10 +25,9 @@ _KERNEL = re.compile(
 )
 _INCLUDE = re.compile(r"^\s*#include .*$", re.MULTILINE)
 
-# Characters of a file: starting costs as much as some 25,000, of which PyTorch's headers leave half
-# to be instantiated anew in each, and few files leave cores idle (DCGAN-64's 540,000 take 7 %
-# longer in files of 50,000, as long in files of 120,000).
-_LONG = 80_000
+# Characters of a file that is worth a start, which costs as much as some 25,000: of PyTorch's
+# headers much is instantiated anew in each, and its libraries are looked through.
+_LONG = 25_000
 
 # Kernels name the vectors they want: what -O3 adds to -O2 takes a fifth of the compiling and makes
 # no kernel quicker (DCGAN-64, 30 pairs in turns).
@@ -48,13 +47,13 @@ Kernel = Callable[..., None]
 def early_kernels() -> Iterator[None]:
     """While entered, kernels are compiled as they are written; needs PyTorch's names as in 2.13."""
     try:
-        from torch._inductor.async_compile import AsyncCompile
+        from torch._inductor.async_compile import AsyncCompile, get_compile_threads
         from torch._inductor.codecache import CppPythonBindingsCodeCache, LambdaFuture
         from torch._inductor.codegen.wrapper import PythonWrapperCodegen
 
         writer: Any = PythonWrapperCodegen
         define, alone = writer.define_kernel, AsyncCompile.cpp_pybinding
-        files = _Files(CppPythonBindingsCodeCache, AsyncCompile.submit)
+        files = _Files(CppPythonBindingsCodeCache, AsyncCompile.submit, get_compile_threads())
     except (ImportError, AttributeError):
         yield
         return
@@ -82,12 +81,15 @@ class _Files:
 
     Args:
         bindings: the compiler's class that builds a kernel's library and binds it to Python.
-        submit: starts a call in another thread.
+        start_call: starts a call in another thread and returns its future; where there is one
+            thread only, calls and returns None.
+        threads: how many such calls may go on at once.
     """
 
-    def __init__(self, bindings: Any, submit: Callable[..., Any]):
+    def __init__(self, bindings: Any, start_call: Callable[..., Any], threads: int):
         self._load = functools.partial(bindings.load_async, extra_flags=_flags())
-        self._bindings, self._submit = bindings, submit
+        self._bindings, self._start_call, self._threads = bindings, start_call, threads
+        self._started: list[Any] = []
         self._kernels: dict[tuple[str, ...], Callable[[], Kernel]] = {}
         self._waiting: dict[tuple[str, ...], str] = {}
 
@@ -98,16 +100,20 @@ class _Files:
         self._submit(functools.partial(contextvars.copy_context().run, build))
 
     def add(self, types: list[str], code: str) -> None:
-        """Takes a kernel's text in, and may start the compiler."""
+        """Takes a kernel's text in; where a processor core is free, the compiler may start.
+
+        One core writes on: with two, one file is compiled at a time, and the next is as long as
+        what was written meanwhile.
+        """
         key = (*types, code)
         if key not in self._kernels:
             self._waiting.setdefault(key, self._bound(types, code))
-        if sum(map(len, self._waiting.values())) > _LONG:
-            self._start()
+        if _length(self._waiting) > _LONG and self._running() < max(1, self._threads - 1):
+            self._start(1)
 
     def get(self, types: list[str], code: str) -> Callable[[], Kernel] | None:
         """What waits for a kernel's library and gives its function; None if it was not added."""
-        self._start()
+        self._start(min(self._threads, 1 + _length(self._waiting) // _LONG))
         return self._kernels.get((*types, code))
 
     def _bound(self, types: list[str], code: str) -> str:
@@ -122,18 +128,30 @@ class _Files:
             arg_len=len(types),
         )
 
-    def _start(self) -> None:
-        """Gives the kernels that wait to the compiler, as one file."""
-        if not self._waiting:
-            return
-        first = self._bindings.entry_function  # the name PyTorch loads a library by
-        entries = [first, *(f"{first}_{i}" for i in range(1, len(self._waiting)))]
-        built = self._load(
-            one_file(list(self._waiting.values()), entries), "cpu", submit_fn=self._submit
-        )
-        for key, entry in zip(self._waiting, entries, strict=True):
-            self._kernels[key] = functools.partial(_kernel, built, entry)
+    def _start(self, files: int) -> None:
+        """Gives the kernels that wait to the compiler, as so many files of much the same length."""
+        shares: list[dict[tuple[str, ...], str]] = [{} for _ in range(files)]
+        for key, text in sorted(self._waiting.items(), key=lambda item: -len(item[1])):
+            min(shares, key=_length)[key] = text
         self._waiting = {}
+        first = self._bindings.entry_function  # the name PyTorch loads a library by
+        for share in filter(None, shares):
+            entries = [first, *(f"{first}_{i}" for i in range(1, len(share)))]
+            text = one_file(list(share.values()), entries)
+            built = self._load(text, "cpu", submit_fn=self._submit)
+            for key, entry in zip(share, entries, strict=True):
+                self._kernels[key] = functools.partial(_kernel, built, entry)
+
+    def _submit(self, call: Callable[[], Any]) -> Any:
+        self._started.append(self._start_call(call))
+        return self._started[-1]
+
+    def _running(self) -> int:
+        return sum(not started.done() for started in self._started if started is not None)
+
+
+def _length(texts: Mapping[Any, str]) -> int:
+    return sum(map(len, texts.values()))
 
 
 @functools.cache
