@@ -1,6 +1,8 @@
 """The form that is run directly: each pass gives equal results, and the gates it removes."""
 
 import copy
+import gc
+import weakref
 
 import pytest
 import torch
@@ -9,7 +11,7 @@ from backlit.gan import Game
 from backlit.gates.base import aten
 from backlit.graph.backprop import value_and_grad
 from backlit.graph.trace import trace
-from backlit.lower import apply_passes, prepare_graph
+from backlit.lower import apply_passes, kept_buffers, prepare_graph
 from backlit.lower.direct import (
     add_products,
     direct,
@@ -262,3 +264,14 @@ def test_the_state_may_be_moved():
     run = direct_call(gm, [0])
     for x in (X, Y, X):
         assert torch.equal(run(x)[0], x[:2].t() + 1)
+
+
+def test_memory_that_lowerings_ask_for_is_kept_as_long_as_the_step(monkeypatch):
+    monkeypatch.setattr(kept_buffers, "_SHARED", weakref.WeakValueDictionary())  # no other's
+    gm, _ = trace(lambda x: x + 1, [torch.ones(3)])
+    call = direct_call(gm)
+    kept = weakref.ref(kept_buffers.shared_buffers())
+    assert call(torch.ones(3))[0].tolist() == [2, 2, 2] and kept() is not None
+    del call
+    gc.collect()
+    assert kept() is None

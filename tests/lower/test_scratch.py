@@ -4,19 +4,21 @@ import threading
 
 import torch
 
+from backlit.lower.kept_buffers import shared_buffers
 from backlit.lower.lowerings.columns import columns
-from backlit.lower.lowerings.scratch import bordered, forget, scratch
+from backlit.lower.lowerings.scratch import bordered, forget, kept_empty
 
 
-def test_the_same_memory_again():
-    forget()
-    like = torch.empty(0, dtype=torch.bfloat16)
-    first = scratch("a", (4, 6), like)
+def test_the_same_memory_again_while_someone_keeps_it():
+    like, buffers = torch.empty(0, dtype=torch.bfloat16), shared_buffers()
+    first = kept_empty(4, 6, like=like)
     assert first.shape == (4, 6) and first.dtype == torch.bfloat16
-    assert scratch("a", (3, 2), like).data_ptr() == first.data_ptr()
-    assert scratch("b", (3, 2), like).data_ptr() != first.data_ptr()
-    assert scratch("a", (3, 2), like.float()).data_ptr() != first.data_ptr()
-    assert scratch("a", (5, 5), like).numel() == 25  # more than there was
+    place = first.data_ptr()
+    assert kept_empty(4, 6, like=like).data_ptr() != place  # it is held
+    del first
+    assert kept_empty(6, 4, like=like).data_ptr() == place
+    del buffers
+    assert kept_empty(5, 5, like=like).numel() == 25
 
 
 def test_the_border_stays_zero():
@@ -40,14 +42,16 @@ def test_not_ever_more_is_kept():
 
 
 def test_threads_do_not_share():
-    like, places = torch.empty(0), []
+    x, places = torch.ones(1, 3, 3, 1), []
     threads = [
-        threading.Thread(target=lambda: places.append(scratch("a", (9,), like))) for _ in range(2)
+        threading.Thread(target=lambda: places.append(bordered(x, (1, 1)).data_ptr()))
+        for _ in range(2)
     ]
+    mine = bordered(x, (1, 1))
     for thread in threads:
         thread.start()
         thread.join()
-    assert places[0].data_ptr() != places[1].data_ptr()
+    assert mine.data_ptr() not in places
 
 
 def test_columns_of_single_pixels_are_the_pictures():

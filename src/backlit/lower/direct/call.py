@@ -18,6 +18,7 @@ from torch.fx import GraphModule, Node
 from backlit.gates.base import aten
 from backlit.graph.backprop import placeholders
 from backlit.lower.direct.aliases import shares_memory
+from backlit.lower.kept_buffers import KeptBuffers, keep_pages, shared_buffers
 from backlit.lower.passes.common import nodes_in, writes
 
 # Bindings that take a gate's own arguments by position, quicker than the general call.
@@ -51,7 +52,7 @@ _MAY_COPY = {aten._unsafe_view.default, aten.reshape.default, aten._reshape_alia
 
 
 def direct_call(gm: GraphModule, kept: Collection[int] = ()) -> Callable[..., Any]:
-    """The graph as a function of its inputs.
+    """The graph as a function of its inputs, which keeps the memory that its lowerings ask for.
 
     Args:
         gm: a flat graph.
@@ -68,8 +69,10 @@ def direct_call(gm: GraphModule, kept: Collection[int] = ()) -> Callable[..., An
     run = _function([*views, *wires], body, result, (), gm)
     made: list[Any] = []
     seen: list[int] = [-1]
+    buffers = shared_buffers()
+    keep_pages()
 
-    def call(*inputs: Tensor) -> Any:
+    def call(*inputs: Tensor, _held: KeptBuffers = buffers) -> Any:
         nonlocal made, seen
         now = [inputs[i].data_ptr() for i in kept]
         if now != seen:

@@ -23,34 +23,16 @@ class _Kept(threading.local):
     """Each thread's own, so that steps that run side by side do not write over each other."""
 
     def __init__(self) -> None:
-        self.any: dict[tuple[str, torch.dtype], Tensor] = {}
         self.bordered: dict[Any, Tensor] = {}
 
 
 _KEPT = _Kept()
 
 
-def scratch(use: str, shape: Sequence[int], like: Tensor) -> Tensor:
-    """Uninitialised memory, the same in each call: what it held for this use before is lost.
-
-    Args:
-        use: what for; two uses do not share memory.
-        like: its dtype and device; where that is no CPU, the allocator keeps memory itself.
-    """
-    if like.device.type != "cpu":
-        return like.new_empty(shape)
-    wanted = torch.Size(shape).numel()
-    key = use, like.dtype
-    if key not in _KEPT.any or _KEPT.any[key].numel() < wanted:
-        _KEPT.any.pop(key, None)
-        _KEPT.any[key] = like.new_empty(wanted)
-    return _KEPT.any[key][:wanted].view(*shape)
-
-
 def kept_empty(*shape: int, like: Tensor) -> Tensor:
-    """Uninitialised memory for a large result, given again when nobody holds it any more.
+    """Uninitialised memory, given again when nobody holds it any more.
 
-    Compiled functions keep it; while there is none, it is fresh.
+    Steps keep it, and whoever measures; while there is none of these, it is fresh.
     """
     if like.device.type != "cpu":
         return like.new_empty(shape)
@@ -58,8 +40,8 @@ def kept_empty(*shape: int, like: Tensor) -> Tensor:
 
 
 def copied(x: Tensor) -> Tensor:
-    """A copy, which the next one writes over: what stands for a loop where one is measured."""
-    return scratch("copies", x.shape, x).copy_(x)
+    """A copy in such memory: what stands for a loop where one is measured."""
+    return kept_empty(*x.shape, like=x).copy_(x)
 
 
 def bordered(x: Tensor, padding: Sequence[int]) -> Tensor:
@@ -82,6 +64,5 @@ def bordered(x: Tensor, padding: Sequence[int]) -> Tensor:
 
 
 def forget() -> None:
-    """Gives this thread's memory back, as after measuring, where most of it was for once."""
-    _KEPT.any.clear()
+    """Gives this thread's borders back, as after measuring, where most of them were for once."""
     _KEPT.bordered.clear()

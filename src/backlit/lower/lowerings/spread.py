@@ -35,7 +35,7 @@ from backlit.lower.lowerings.columns import (
     rows_of,
     taps_a_phase,
 )
-from backlit.lower.lowerings.scratch import copied, kept_empty, scratch
+from backlit.lower.lowerings.scratch import copied, kept_empty
 
 
 def _like(small: Tensor, w: Tensor, size: list[int]) -> Tensor:
@@ -202,8 +202,7 @@ def sub_pixel_gemm(
     places = (h + th - 1, width + tw - 1)
     seen = columns(small, (th, tw), (1, 1), (th - 1, tw - 1), places)
     taps = parts.permute(2, 4, 0, 3, 5, 1).reshape(th * tw * k, -1)
-    y = scratch("places", (seen.shape[0], taps.shape[1]), small)
-    torch.mm(seen, taps, out=y)
+    y = torch.mm(seen, taps, out=kept_empty(seen.shape[0], taps.shape[1], like=small))
     return interleave(y.view(n, *places, sh, sw, c), padding, size)
 
 
