@@ -1,15 +1,19 @@
 """Memory that lowerings keep: the same again, a border that stays zero, each thread its own."""
 
 import threading
+from weakref import WeakValueDictionary
 
 import torch
 
+from backlit.lower import kept_buffers
 from backlit.lower.kept_buffers import shared_buffers
 from backlit.lower.lowerings.columns import columns
 from backlit.lower.lowerings.scratch import bordered, forget, kept_empty
 
 
-def test_the_same_memory_again_while_someone_keeps_it():
+def test_the_same_memory_again_while_someone_keeps_it(monkeypatch):
+    # Steps of other tests may still keep blocks, of which the smallest that fits would be given.
+    monkeypatch.setattr(kept_buffers, "_SHARED", WeakValueDictionary())
     like, buffers = torch.empty(0, dtype=torch.bfloat16), shared_buffers()
     first = kept_empty(4, 6, like=like)
     assert first.shape == (4, 6) and first.dtype == torch.bfloat16
