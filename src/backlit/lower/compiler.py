@@ -35,6 +35,7 @@ from backlit.lower.layout import channels_last, convolves
 from backlit.lower.loops_apart import loops_apart
 from backlit.lower.machine import on_cpu
 from backlit.lower.narrow_parts import narrow_parts
+from backlit.lower.one_trace import one_trace
 from backlit.lower.passes.common import value
 from backlit.lower.quick_compile import quick_compile
 from backlit.lower.roll import roll
@@ -197,6 +198,7 @@ def _compile(gm: GraphModule, inputs: Sequence[Tensor], settings: Mapping[str, A
         parts.clear()
         with ExitStack() as stack:
             stack.enter_context(quick_compile())
+            stack.enter_context(one_trace(gm))
             if on_cpu(inputs):
                 stack.enter_context(early_kernels())
                 if channels_last(gm) and convolves(gm):
