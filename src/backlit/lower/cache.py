@@ -35,7 +35,7 @@ from backlit.lower.made_once import make_once
 
 Say = Callable[[str], None]
 
-_FORMAT = 2
+_FORMAT = 3  # one more whenever other code is compiled of the same graph
 _KEPT = 64  # entries; a DCGAN's step has some 2 MB
 _MANIFEST, _CODE = "manifest.json", "step.py"
 

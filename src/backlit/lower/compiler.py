@@ -30,6 +30,7 @@ from backlit.lower.hold_gradients import hold_gradients
 from backlit.lower.hold_planes import hold_planes
 from backlit.lower.hold_products import hold_products
 from backlit.lower.hold_scalars import hold_scalars
+from backlit.lower.hold_vectors import hold_vectors
 from backlit.lower.hold_weights import hold_weights
 from backlit.lower.layout import channels_last, convolves
 from backlit.lower.loops_apart import loops_apart
@@ -203,6 +204,7 @@ def _compile(gm: GraphModule, inputs: Sequence[Tensor], settings: Mapping[str, A
                 stack.enter_context(early_kernels())
                 if channels_last(gm) and convolves(gm):
                     stack.enter_context(loops_apart())
+                    stack.enter_context(config.patch(post_grad_custom_post_pass=hold_vectors))
             return compile_fx(copy.deepcopy(gm), list(inputs), inner_compile=inner)
 
     def inner(graph: GraphModule, examples: Sequence[Any], **options: Any) -> Any:
