@@ -199,7 +199,7 @@ def _compile(gm: GraphModule, inputs: Sequence[Tensor], settings: Mapping[str, A
         parts.clear()
         with ExitStack() as stack:
             stack.enter_context(quick_compile())
-            stack.enter_context(one_trace(gm))
+            stack.enter_context(one_trace(gm, inputs))
             if on_cpu(inputs):
                 stack.enter_context(early_kernels())
                 if channels_last(gm) and convolves(gm):

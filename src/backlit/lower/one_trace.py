@@ -8,6 +8,7 @@ memory of their own. Then the second run is enough, and nothing need be taken ap
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -23,7 +24,7 @@ from backlit.lower.passes.common import writes
 
 
 @contextmanager
-def one_trace(gm: GraphModule) -> Iterator[None]:
+def one_trace(gm: GraphModule, inputs: Sequence[Tensor]) -> Iterator[None]:
     """While entered, a plain graph is traced once; needs PyTorch's names as in 2.13."""
     try:
         from torch._dynamo.backends import common
@@ -31,28 +32,39 @@ def one_trace(gm: GraphModule) -> Iterator[None]:
         known = hasattr(common, "aot_module_simplified")
     except ImportError:
         known = False
-    if not known or not is_plain(gm):
+    if not known or not is_plain(gm, inputs):
         yield
         return
     with patch.object(common, "aot_module_simplified", _traced_once):
         yield
 
 
-def is_plain(gm: GraphModule) -> bool:
-    """Whether a graph only writes inputs that nobody reads any more, and gives its own memory."""
+def is_plain(gm: GraphModule, inputs: Sequence[Tensor]) -> bool:
+    """Whether a graph only writes inputs that nobody reads any more, and gives its own memory.
+
+    Args:
+        inputs: what it will be called with; one that is written may share memory with no other.
+    """
     if any(node.op == "get_attr" for node in gm.graph.nodes):
         return False  # a tensor of its own would be looked at as it is, with numbers
-    aliases, inputs = Aliases(gm), set(placeholders(gm))
+    aliases, given = Aliases(gm), dict(zip(placeholders(gm), inputs, strict=True))
+    sharing = Counter(map(_memory, inputs))
     for node in gm.graph.nodes:
         if not writes(node):
             continue
         wire: Any = node.args[0]
-        if node.target is not aten.copy_.default or wire not in inputs or node.users:
+        if node.target is not aten.copy_.default or wire not in given or node.users:
+            return False
+        if sharing[_memory(given[wire])] > 1:
             return False
         if len(aliases.written[wire]) > 1 or aliases.last.get(wire, 0) > aliases.order[node]:
             return False
     roots = [root for wire in output_wires(gm) for root in aliases.roots[wire]]
-    return len(roots) == len(set(roots)) and not inputs.intersection(roots)
+    return len(roots) == len(set(roots)) and not given.keys() & roots
+
+
+def _memory(tensor: Tensor) -> int:
+    return tensor.untyped_storage()._cdata
 
 
 def _traced_once(
