@@ -2,16 +2,17 @@
 
 import pytest
 import torch
-from torch.fx.experimental.proxy_tensor import make_fx
 from torch.nn import functional as F
 
 from backlit.gates.base import aten
+from backlit.graph.trace import trace
 from backlit.lower import compile_graph, compiler_available
 from backlit.lower.hold_vectors import hold_vectors
 
 
 def traced(function, *inputs):
-    return make_fx(function, tracing_mode="fake")(*inputs)
+    gm, _ = trace(function, inputs)
+    return gm
 
 
 def normalised(x, variance):
@@ -59,7 +60,7 @@ def test_compiled_code_takes_the_root_once(tmp_path, monkeypatch):
         z = (y - mean) / torch.sqrt(variance + 1e-5)
         return F.relu(z * scale.view(1, -1, 1, 1) + shift.view(1, -1, 1, 1)), (z * y).sum((0, 2, 3))
 
-    compiled = compile_graph(make_fx(step, tracing_mode="fake")(*inputs), inputs)
+    compiled = compile_graph(traced(step, *inputs), inputs)
     for got, expected in zip(compiled(*inputs), step(*inputs), strict=True):
         torch.testing.assert_close(got, expected)
     (text,) = tmp_path.glob("compiled/*/step.py")

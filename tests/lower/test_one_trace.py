@@ -8,6 +8,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from backlit.gates.base import aten
+from backlit.graph.backprop import placeholders
 from backlit.graph.trace import trace
 from backlit.lower import compile_graph, compiler_available
 from backlit.lower.one_trace import is_plain
@@ -21,8 +22,7 @@ def traced(function, *inputs):
 def writing(function, *inputs, into=0):
     """A graph that ends in writing its first result to an input."""
     gm = traced(function, *inputs)
-    end = next(iter(reversed(gm.graph.nodes)))
-    wires = [node for node in gm.graph.nodes if node.op == "placeholder"]
+    end, wires = gm.graph.output_node(), placeholders(gm)
     with gm.graph.inserting_before(end):
         first, *others = end.args[0]
         copy = gm.graph.call_function(aten.copy_.default, (wires[into], first))

@@ -10,7 +10,7 @@ from __future__ import annotations
 from torch.fx import GraphModule
 
 from backlit.gates.base import aten
-from backlit.lower.insert import renewed, seen_whole
+from backlit.lower.insert import read_whole, renewed
 from backlit.lower.passes.common import value
 
 
@@ -26,6 +26,6 @@ def hold_products(gm: GraphModule) -> int:
         if node.target is aten.add.Tensor and not node.kwargs:
             for product in node.all_input_nodes:
                 if product.target is aten.mm.default and value(product) is not None:
-                    node.replace_input_with(product, seen_whole(product))
+                    read_whole(product, [node])
                     held += 1
     return renewed(gm, held)

@@ -10,7 +10,7 @@ from torch.fx import GraphModule
 
 from backlit.gates.base import aten
 from backlit.graph.backprop import placeholders
-from backlit.lower.insert import seen_whole
+from backlit.lower.insert import read_whole
 from backlit.lower.passes.common import dim
 
 
@@ -29,9 +29,7 @@ def hold_scalars(gm: GraphModule) -> int:
         computed.add(node)
         readers = [user for user in node.users if dim(user) > 0]
         if dim(node) == 0 and readers and node.target is not aten.as_strided.default:
-            view = seen_whole(node)
-            for reader in readers:
-                reader.replace_input_with(node, view)
+            read_whole(node, readers)
             held += 1
     gm.recompile()
     return held

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.fx import Graph, Node
 
 from backlit.gates.base import aten
-from backlit.lower.insert import seen_whole
+from backlit.lower.insert import read_whole
 from backlit.lower.passes.common import value
 
 # Products and sums are as quick as reading their result would be.
@@ -40,10 +40,7 @@ def hold_vectors(graph: Graph) -> int:
             continue
         spread.add(node)
         if node.target in _SLOW and 1 < size <= _LONGEST:
-            readers = list(node.users)
-            view = seen_whole(node)
-            for reader in readers:
-                reader.replace_input_with(node, view)
+            read_whole(node, list(node.users))
             held += 1
     return held
 

@@ -62,15 +62,16 @@ def renewed(gm: GraphModule, changes: int) -> int:
     return changes
 
 
-def seen_whole(node: Node) -> Node:
-    """A view of all of a gate's value, behind it: what `as_strided` looks at must lie in memory."""
+def read_whole(node: Node, readers: Sequence[Node]) -> None:
+    """Has readers see all of a gate's value through a view: it must then lie in memory."""
     like = value(node)
     with node.graph.inserting_after(node):
         view = node.graph.call_function(
             aten.as_strided.default, (node, list(like.shape), list(like.stride()))
         )
     view.meta = dict(node.meta)
-    return view
+    for reader in readers:
+        reader.replace_input_with(node, view)
 
 
 def kept_in_order(

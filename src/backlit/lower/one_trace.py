@@ -15,7 +15,7 @@ from typing import Any
 from unittest.mock import patch
 
 from torch import Tensor
-from torch.fx import GraphModule, Interpreter, Node
+from torch.fx import GraphModule, Interpreter
 
 from backlit.gates.base import aten
 from backlit.graph.backprop import output_wires, placeholders
@@ -91,7 +91,7 @@ def _traced_once(
 def _write_last(gm: GraphModule) -> None:
     """Puts the writes at the end, in the order of the inputs, where the compiler looks for them."""
     copies = {n.args[0]: n for n in gm.graph.nodes if n.target is aten.copy_.default}
-    end: Node = next(iter(reversed(gm.graph.nodes)))
+    end = gm.graph.output_node()
     for wire in placeholders(gm):
         if wire in copies:
             end.prepend(copies[wire])
