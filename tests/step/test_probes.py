@@ -137,6 +137,20 @@ def test_long_sums_are_cut_into_even_parts():
     assert _length(0) == 1
 
 
+@pytest.mark.parametrize("width", [3, 64, 2048, 5001])
+def test_sums_of_any_length_are_whole(width):
+    """One, several, or no chains side by side, one or several parts."""
+    torch.manual_seed(0)
+    ours = nn.Sequential(nn.Linear(3, width), nn.Linear(width, 2)).double()
+    expected = ours[0](batch()[0][:15]).detach()
+    trained = Supervised(ours, optimiser=bl.Optimiser("SGD", lr=0.1))
+    first = tuple(x[:15] for x in batch())
+    trained.prepare(first)
+    found = trained.probe(first, 0)[1].table()["forward: network.0"]
+    assert found["mean"] == pytest.approx(float(expected.mean()), rel=1e-10)
+    assert found["std"] == pytest.approx(float(expected.std(correction=0)), rel=1e-10)
+
+
 def test_training_writes_the_probes(tmp_path):
     data = bl.Samples("points", *batch(torch.float32))
     options = dict(steps=7, batch=4, mode="plain", progress=False)

@@ -33,8 +33,11 @@ BOUND: dict[Any, tuple[float, float]] = {
 """Gates that saturate, and between which bounds."""
 SATURATED = 0.01
 """A value this near to a bound, as a share of the way between both, counts as saturated."""
-_CHUNK = 4096
+_CHAIN = 4096
 """Longer sums than this the CPU's compiler guards against rounding, at several times the cost."""
+_CHAINS = 4
+"""Each addition of a sum waits for the one before it, so this many sums go side by side; of fewer
+than 8 the compiler makes one loop without anything between them."""
 _VIEWS = {
     aten.view.default,
     aten._unsafe_view.default,
@@ -241,8 +244,10 @@ class _Builder:
         if x.dim() > 3 or not x.is_contiguous():  # its layout is the compiler's choice
             whole = self.gate(aten.sum.default, terms, dtype=wide)
             return self.gate(aten.reshape.default, whole, [1])
-        rows = self.gate(aten.reshape.default, terms, [-1, _length(x.numel())])
-        return self.gate(aten.sum.dim_IntList, rows, [1], dtype=wide)
+        chains = _CHAINS if x.numel() % _CHAINS == 0 else 1
+        rows = self.gate(aten.reshape.default, terms, [-1, chains, _length(x.numel() // chains)])
+        row = self.gate(aten.sum.dim_IntList, rows, [1], dtype=wide)
+        return self.gate(aten.sum.dim_IntList, row, [1], dtype=wide)
 
     def _square(self, x: Node) -> Node:
         return self.gate(aten.mul.Tensor, x, x)
@@ -257,9 +262,9 @@ class _Builder:
 
 
 def _length(n: int) -> int:
-    """How many of n elements go into one part: a divisor, and parts are few."""
-    chunks = next((k for k in range(-(-n // _CHUNK), 257) if k and n % k == 0), 1)
-    return max(n // chunks, 1)
+    """How many of n elements go into one sum: a divisor, and sums are few."""
+    parts = next((k for k in range(-(-n // _CHAIN), 257) if k and n % k == 0), 1)
+    return max(n // parts, 1)
 
 
 def _layers(nodes: Sequence[Node]) -> dict[str, Node]:
