@@ -1,11 +1,12 @@
 """How fast is a whole training step? Every row of `backlit bench`, and what watching costs.
 
-    PYTHONPATH=src python bench/speed.py [--quick] [--alone] [ROW ...]
+    PYTHONPATH=src python bench/speed.py [--quick] [--alone] [--device cuda] [ROW ...]
 
 All rows take some hours on two cores; with --quick half an hour, with fewer pairs and peers and
 without memory and compile times; with --quick --alone an hour, with them. Writes
 results/speed.json after each row, and from it docs/speed.md and docs/images/speed.svg. Where only
-some rows are asked for, the others stay as they are in the file.
+some rows are asked for, the others stay as they are in the file. With --device cuda it is
+results/speed_cuda.json, which the page shows in a section of its own.
 """
 
 from __future__ import annotations
@@ -31,11 +32,13 @@ def main() -> None:
     parser.add_argument("rows", nargs="*", default=list(ROWS))
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--alone", action="store_true")
+    parser.add_argument("--device", default="cpu")
     chosen = parser.parse_args()
-    plan = QUICK if chosen.quick else FULL
+    plan = replace(QUICK if chosen.quick else FULL, device=chosen.device)
+    name = "speed" if chosen.device == "cpu" else "speed_cuda"
     if chosen.alone:
         plan = replace(plan, steps=FULL.steps, alone=True)
-    path = record.RESULTS / "speed.json"
+    path = record.RESULTS / f"{name}.json"
     old = json.loads(path.read_text()) if path.exists() else {}
     # record.write puts its own "machine" beside; the benchmark's says more.
     begun = old | {"machine": old["measured_on"]} if old else None
@@ -43,16 +46,16 @@ def main() -> None:
 
     def write(found: dict[str, Any]) -> Path:
         own = {k: v for k, v in found.items() if k != "machine"}
-        return record.write("speed", {"measured_on": found["machine"], **own, "probes": probes})
+        return record.write(name, {"measured_on": found["machine"], **own, "probes": probes})
 
     def say(text: str) -> None:
         print(text, file=sys.stderr)
 
     found = run_rows(chosen.rows, plan, say, write, begun)
-    for name in PROBED:
-        if name in chosen.rows:
-            say(f"{name}: what watching costs")
-            probes[name] = probe_cost(name, plan)
+    for row in PROBED:
+        if row in chosen.rows:
+            say(f"{row}: what watching costs")
+            probes[row] = probe_cost(row, plan)
     print(table(found))
     print(json.dumps(probes, indent=1))
     print(write(found))

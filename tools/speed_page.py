@@ -14,7 +14,6 @@ from backlit.bench import bars, losses_of, table
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "bench" / "results" / "speed.json"
-ELSEWHERE = ROOT / "bench" / "results" / "speed_without_amx.json"  # an earlier state's
 PAGE = ROOT / "docs" / "speed.md"
 PICTURE = ROOT / "docs" / "images" / "speed.svg"
 
@@ -41,8 +40,8 @@ DOUBTS = {
 METHOD = """\
 ## How it was measured
 
-    backlit bench [ROW ...] [--quick] [--json FILE]     # on your machine, printed
-    python bench/speed.py                               # all rows, this page
+    backlit bench [ROW ...] [--quick] [--device cuda] [--json FILE]   # on your machine, printed
+    python bench/speed.py                                             # all rows, this page
 
 All alternatives of a row live in one process and start from the same weights. First each runs the
 same steps on the same batches and the same noise, and its losses are compared with those of eager
@@ -94,7 +93,16 @@ def page(found: dict[str, Any]) -> str:
         _fallback(_measured("fallback")),
         _first_step(_measured("compile_time")),
         "## Every row\n\n```text\n" + table(found) + "\n```",
-        _elsewhere(),
+        _elsewhere(
+            "speed_cuda",
+            "On a GPU",
+            "Everything lies on the GPU; torch.compile with reduce-overhead.",
+        ),
+        _elsewhere(
+            "speed_without_amx",
+            "Without AMX",
+            "Two cores whose bfloat16 products are twice as fast as float32 ones, not seven times.",
+        ),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
@@ -105,8 +113,9 @@ def _machine(found: dict[str, Any]) -> str:
         f"{'with' if m[key] else 'without'} {name}"
         for key, name in (("avx512_bf16", "AVX-512 bfloat16"), ("amx", "AMX"))
     ]
+    gpu = f"{m['gpu']}, " if "gpu" in m else ""
     return (
-        f"Measured on {m['processor']}, {m['cores']} cores, {', '.join(features)}; "
+        f"Measured on {gpu}{m['processor']}, {m['cores']} cores, {', '.join(features)}; "
         f"{m['threads']} threads, PyTorch {m['torch']}, Python {m['python']}, {m['system']}."
     )
 
@@ -126,13 +135,12 @@ def _summary(found: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _elsewhere() -> str:
-    """The summary of another machine's measurements, where there are any."""
-    if not ELSEWHERE.is_file():
+def _elsewhere(name: str, title: str, text: str) -> str:
+    """The summary of what results/NAME.json holds of another machine, where it is there."""
+    found = _measured(name)
+    if not found:
         return ""
-    found = json.loads(ELSEWHERE.read_text(encoding="utf-8"))
-    text = "Two cores whose products in bfloat16 are twice as fast as in float32, not seven times."
-    return "\n\n".join(["## Without AMX", f"{text} {_machine(found)}", _summary(found)])
+    return "\n\n".join([f"## {title}", f"{text} {_machine(found)}", _summary(found)])
 
 
 def _losing(found: dict[str, Any]) -> str:

@@ -57,7 +57,7 @@ def found():
 def quick(patch):
     """Short samples, and a made-up roof."""
     patch.setattr("backlit.bench.interleaved.SAMPLE_S", 0.01)
-    patch.setattr("backlit.bench.run.measure_roof_with", lambda n: Roof(1e9, 2e9, 1e9, n))
+    patch.setattr("backlit.bench.run.measure_roof_with", lambda n, device: Roof(1e9, 2e9, 1e9, n))
 
 
 def test_what_a_run_finds(found):
@@ -90,7 +90,7 @@ def test_a_peer_that_is_compiled_sees_the_same_losses():
     mine, _ = build(tiny.CLASSES, WAYS["eager float32"])
     calls = []
 
-    def compile_(call):
+    def compile_(call, mode):
         calls.append(call)
         return call
 
@@ -297,6 +297,45 @@ def test_the_command_prints_a_table_and_writes_json(monkeypatch, tmp_path):
     assert done.exit_code == 0, done.output
     assert "Backlit is" in done.output
     assert "tests.bench.tiny:CLASSES" in json.loads(path.read_text())["rows"]
+
+
+@pytest.mark.parametrize(
+    ("device", "said"),
+    [("tpu", "expected cpu, cuda or cuda:N, got 'tpu'"), ("cuda:99", "'cuda:99' asked for")],
+)
+def test_a_device_that_is_not_here_gives_one_line(capsys, device, said):
+    assert run(["bench", "tests.bench.tiny:CLASSES", "--device", device]) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1 and said in error
+
+
+def test_on_a_gpu_torch_compile_records_graphs(monkeypatch):
+    modes, begun = [], []
+    monkeypatch.setattr("backlit.bench.peers.on_gpu", lambda row: True)
+    monkeypatch.setattr(torch, "compile", lambda call, mode: modes.append(mode) or call)
+    monkeypatch.setattr(
+        torch.compiler, "cudagraph_mark_step_begin", lambda: begun.append(len(begun))
+    )
+    step, _ = build(tiny.GAME, WAYS["torch.compile"])
+    step(0, False)
+    step(1, False)
+    assert modes == ["reduce-overhead"] * 4  # two networks, two optimisers
+    assert begun == [0, 1]
+
+
+@pytest.mark.gpu
+def test_a_run_on_the_gpu(monkeypatch):
+    if not torch.cuda.is_available():
+        pytest.skip("no CUDA device")
+    quick(monkeypatch)
+    names = ["tests.bench.tiny:GAME", "tests.bench.tiny:CRITIC", "tests.bench.tiny:CLASSES"]
+    plan = Plan(pairs=2, steps=3, alone=False, device="cuda")
+    found = run_rows(names, plan)
+    assert found["machine"]["gpu"]
+    for row in found["rows"].values():
+        ways = {name for name, way in row["ways"].items() if "median_s" in way}
+        assert ways == set(WAYS) - {"jax"}
+        assert row["ways"]["backlit"]["loss_difference_max"] < 0.1
 
 
 def test_the_help_names_every_row():

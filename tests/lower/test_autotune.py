@@ -126,9 +126,9 @@ def test_a_product_that_lies_turned_is_measured_in_order(monkeypatch):
     copied = []
     timed = autotune._time
 
-    def time_and_look(run, cuda):
+    def time_and_look(run):
         copied.append(run().is_contiguous())
-        return timed(run, cuda)
+        return timed(run)
 
     monkeypatch.setattr(autotune, "_time", time_and_look)
     autotune.measure(call, ["aten", "transposed"], 0.001)

@@ -16,25 +16,27 @@ from typing import Any
 
 import torch
 
-from backlit.bench.rows import find_row
+from backlit.bench.peers import on_gpu
+from backlit.bench.rows import Row, find_row
 from backlit.bench.ways import WAYS, Way, build
+from backlit.lower import wait_for_devices
 
 STEPS = 3  # before the high-water mark is reset, and after
 
 
-def alone(name: str, way: Way) -> dict[str, Any]:
+def alone(name: str, way: Way, device: str = "cpu") -> dict[str, Any]:
     """Runs one alternative twice in new processes with an empty compile cache.
 
     Args:
-        name: the row's, as `find_row` takes it.
+        name, device: the row's, as `find_row` takes them.
     Returns: first_step_s (from the networks to the end of the first step, compiling included),
-        peak_bytes and working_bytes (where /proc tells them); of compiled ways also those of the
-        second process, which finds what the first kept, as cached_first_step_s and so on; or
-        alone_failed with the last line of what went wrong.
+        peak_bytes and working_bytes (of the GPU, or where /proc tells them); of compiled ways also
+        those of the second process, which finds what the first kept, as cached_first_step_s and so
+        on; or alone_failed with the last line of what went wrong.
     """
     with tempfile.TemporaryDirectory() as cache:
         environment = {**caches_in(cache), "OMP_NUM_THREADS": str(torch.get_num_threads())}
-        command = [sys.executable, "-m", "backlit.bench.alone", name, way.name]
+        command = [sys.executable, "-m", "backlit.bench.alone", name, way.name, device]
         found: dict[str, Any] = {}
         for turn in range(2 if way.compiled else 1):
             done = subprocess.run(command, env=environment, capture_output=True, text=True)
@@ -56,26 +58,27 @@ def caches_in(folder: str) -> dict[str, str]:
     }
 
 
-def main(row_name: str, way_name: str) -> dict[str, Any]:
+def main(row_name: str, way_name: str, device: str = "cpu") -> dict[str, Any]:
     """What `alone` runs: prints one line of JSON."""
-    row, way = find_row(row_name), WAYS[way_name]
+    row, way = find_row(row_name, device), WAYS[way_name]
     if way.compiled and way_name != "jax":
         importlib.import_module("torch._inductor.compile_fx")
     _settle()
-    empty = _resident("VmRSS")
+    empty = _in_use(row)
     start = time.perf_counter()
     step, threads = build(row, way)
     torch.set_num_threads(threads)
     step(0, False)
+    wait_for_devices()
     found: dict[str, Any] = {"first_step_s": time.perf_counter() - start}
     for index in range(1, 1 + STEPS):
         step(index, False)
     _settle()
-    rest = _resident("VmRSS")
-    if empty is not None and rest is not None and _reset_peak():
+    rest = _in_use(row)
+    if empty is not None and rest is not None and _reset_peak(row):
         for index in range(1 + STEPS, 1 + 2 * STEPS):
             step(index, False)
-        peak = _resident("VmHWM")
+        peak = _peak(row)
         if peak is not None:
             found |= {"peak_bytes": peak - empty, "working_bytes": peak - rest}
     return found
@@ -89,6 +92,16 @@ def _settle() -> None:
         trim(0)
 
 
+def _in_use(row: Row) -> int | None:
+    """Bytes of the memory that the row's tensors lie in: the GPU's, or this process's."""
+    return torch.cuda.memory_allocated(row.device) if on_gpu(row) else _resident("VmRSS")
+
+
+def _peak(row: Row) -> int | None:
+    """The most that was in use since the mark was reset, in bytes."""
+    return torch.cuda.max_memory_allocated(row.device) if on_gpu(row) else _resident("VmHWM")
+
+
 def _resident(key: str) -> int | None:
     """Resident memory now (VmRSS) or at most (VmHWM), in bytes."""
     try:
@@ -100,7 +113,10 @@ def _resident(key: str) -> int | None:
     return None
 
 
-def _reset_peak() -> bool:
+def _reset_peak(row: Row) -> bool:
+    if on_gpu(row):
+        torch.cuda.reset_peak_memory_stats(row.device)
+        return True
     try:
         Path("/proc/self/clear_refs").write_text("5")
     except OSError:

@@ -11,7 +11,7 @@ import math
 import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -23,6 +23,7 @@ from backlit.bench.roof import needs
 from backlit.bench.rows import find_row, trained
 from backlit.bench.ways import OURS, REFERENCE, WAYS, build
 from backlit.errors import BacklitError
+from backlit.lower import wait_for_devices
 
 Say = Callable[[str], None]
 SAMPLE_S = 0.2  # a sample runs as many steps as fill about this time
@@ -37,12 +38,14 @@ class Plan:
         steps: steps whose losses are compared.
         alone: also measure memory and compile time, each alternative in a process of its own.
         ways: names of the alternatives; all by default.
+        device: where networks and batches lie: "cpu", "cuda" or "cuda:1".
     """
 
     pairs: int = 9
     steps: int = 20
     alone: bool = True
     ways: Sequence[str] = field(default_factory=lambda: list(WAYS))
+    device: str = "cpu"
 
 
 FULL = Plan()
@@ -69,7 +72,7 @@ def measure(name: str, plan: Plan, say: Say = lambda text: None) -> dict[str, An
 
 
 def _measure(row_name: str, plan: Plan, say: Say) -> dict[str, Any]:
-    row = find_row(row_name)
+    row = find_row(row_name, plan.device)
     found: dict[str, Any] = {}
     steps: dict[str, tuple[StepOf, int]] = {}
     losses: dict[str, list[dict[str, float]]] = {}
@@ -101,8 +104,9 @@ def _measure(row_name: str, plan: Plan, say: Say) -> dict[str, Any]:
     if plan.alone:
         for name in times:
             say(f"{row.name}: {name}, memory and compile time")
-            found[name] |= alone(row_name, WAYS[name])
+            found[name] |= alone(row_name, WAYS[name], plan.device)
     ours = times.get(OURS)
+    counted = torch_step(replace(row, device="cpu"), Style(frozen=True))
     return {
         "about": row.about,
         "batch": row.batch,
@@ -113,7 +117,7 @@ def _measure(row_name: str, plan: Plan, say: Say) -> dict[str, Any]:
         "speedup": {
             name: ratio(samples, ours) for name, samples in times.items() if ours and name != OURS
         },
-        "needs": asdict(needs(torch_step(row, Style(frozen=True)), trained(row))),
+        "needs": asdict(needs(counted, trained(row))),
     }
 
 
@@ -146,9 +150,11 @@ def timed(
 def _sample(step: StepOf, threads: int, first: int, repeats: int) -> float:
     """Seconds a step, over steps `first` to `first + repeats`."""
     torch.set_num_threads(threads)
+    wait_for_devices()
     start = time.perf_counter()
     for index in range(first, first + repeats):
         step(index, False)
+    wait_for_devices()
     return (time.perf_counter() - start) / repeats
 
 

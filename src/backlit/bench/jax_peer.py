@@ -15,6 +15,8 @@ from backlit.errors import RecipeError
 
 def jax_missing(row: Row) -> str | None:
     """Why JAX cannot run a row here, or None."""
+    if row.device != "cpu":
+        return "its rows are measured on the CPU"
     if importlib.util.find_spec("jax") is None:
         return "jax is not installed"
     built = row.build()

@@ -25,7 +25,8 @@ class Style:
     Attributes:
         bf16: under bfloat16 autocast with channels-last networks and pictures.
         fused: Adam as one fused operation.
-        compiled: each network's forward and the optimiser's step through `torch.compile`.
+        compiled: each network's forward and the optimiser's step through `torch.compile`, on a
+            GPU with mode="reduce-overhead".
         frozen: D's weights take no gradient in G's step (used to count operations).
     """
 
@@ -38,20 +39,35 @@ class Style:
         """The batch in this style's memory layout."""
         return x.contiguous(memory_format=torch.channels_last) if self.bf16 and x.dim() == 4 else x
 
-    def network(self, network: nn.Module) -> tuple[nn.Module, Callable[..., Any]]:
+    def network(self, network: nn.Module, row: Row) -> tuple[nn.Module, Callable[..., Any]]:
         """The network in this style's memory layout, and how it is called."""
         if self.bf16:
             network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        return network, torch.compile(_own(network)) if self.compiled else network
+        return network, self._fast(network, row)
 
     def optimiser(self, network: nn.Module, row: Row) -> tuple[Any, Callable[[], Any]]:
         """Adam over the network's parameters, and its step."""
         lr, betas = row.adam
         adam = torch.optim.Adam(network.parameters(), lr=lr, betas=betas, fused=self.fused or None)
-        return adam, torch.compile(_own(adam.step)) if self.compiled else adam.step
+        return adam, self._fast(adam.step, row)
 
-    def autocast(self) -> torch.autocast:
-        return torch.autocast("cpu", torch.bfloat16, enabled=self.bf16)
+    def autocast(self, row: Row) -> torch.autocast:
+        return torch.autocast(torch.device(row.device).type, torch.bfloat16, enabled=self.bf16)
+
+    def begin(self, row: Row) -> None:
+        """Says that a step begins, and that the last one's values are no longer read."""
+        if self.compiled and on_gpu(row):
+            torch.compiler.cudagraph_mark_step_begin()
+
+    def _fast(self, call: Callable[..., Any], row: Row) -> Callable[..., Any]:
+        if not self.compiled:
+            return call
+        return torch.compile(_own(call), mode="reduce-overhead" if on_gpu(row) else None)
+
+
+def on_gpu(row: Row) -> bool:
+    """Whether a row runs on a GPU."""
+    return torch.device(row.device).type == "cuda"
 
 
 def torch_step(row: Row, style: Style) -> StepOf:
@@ -62,14 +78,15 @@ def torch_step(row: Row, style: Style) -> StepOf:
 
 
 def _supervised(row: SupervisedRow, style: Style) -> StepOf:
-    network, call = style.network(row.build())
+    network, call = style.network(row.build(), row)
     adam, update = style.optimiser(network, row)
     batches = [(style.layout(x), y) for x, y in row.batches()]
 
     def step(index: int, exact: bool = False) -> Losses:
         x, y = batches[index % len(batches)]
+        style.begin(row)
         adam.zero_grad()
-        with style.autocast():
+        with style.autocast(row):
             loss = cross_entropy(call(x), y)
         loss.backward()
         update()
@@ -80,8 +97,8 @@ def _supervised(row: SupervisedRow, style: Style) -> StepOf:
 
 def _game(row: GameRow, style: Style) -> StepOf:
     generator, discriminator = row.build()
-    generator, g = style.network(generator)
-    discriminator, d = style.network(discriminator)
+    generator, g = style.network(generator, row)
+    discriminator, d = style.network(discriminator, row)
     adam_g, update_g = style.optimiser(generator, row)
     adam_d, update_d = style.optimiser(discriminator, row)
     batches = [style.layout(x) for x in row.batches()]
@@ -92,9 +109,10 @@ def _game(row: GameRow, style: Style) -> StepOf:
         return _bce(real, 1.0) + _bce(fake, 0.0)
 
     def step(index: int, exact: bool = False) -> Losses:
+        style.begin(row)
         noise = row.noise(index) if exact else {}
         real = batches[index % len(batches)]
-        with style.autocast():
+        with style.autocast(row):
             with torch.no_grad():
                 fake = g(_normal(noise, "D0/z", row))
             if row.penalty == "r1":
@@ -110,7 +128,7 @@ def _game(row: GameRow, style: Style) -> StepOf:
                 total = loss_d + 0.5 * slope.square().sum(1).mean()
             elif row.penalty == "gradient_penalty":
                 ones = (row.batch, *(1,) * (real.dim() - 1))
-                epsilon = noise["D0/epsilon"] if noise else torch.rand(ones)
+                epsilon = noise["D0/epsilon"] if noise else torch.rand(ones, device=row.device)
                 between = (epsilon * real + (1 - epsilon) * fake).requires_grad_()
                 slope = _slope(discriminator(between), between)
                 total = loss_d + 10 * (slope.norm(dim=1) - 1).square().mean()
@@ -121,7 +139,7 @@ def _game(row: GameRow, style: Style) -> StepOf:
             return {"loss_d": loss_d.detach()}
         if style.frozen:
             discriminator.requires_grad_(False)
-        with style.autocast():
+        with style.autocast(row):
             scores = d(g(_normal(noise, "G/z", row)))
             loss_g = -scores.mean() if row.loss == "wasserstein" else _bce(scores, 1.0)
         adam_g.zero_grad()
@@ -149,7 +167,7 @@ def _own(call: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _normal(noise: dict[str, Tensor], name: str, row: GameRow) -> Tensor:
-    return noise[name] if noise else torch.randn(row.batch, row.latent)
+    return noise[name] if noise else torch.randn(row.batch, row.latent, device=row.device)
 
 
 def _bce(scores: Tensor, target: float) -> Tensor:

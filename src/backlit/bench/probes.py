@@ -27,7 +27,7 @@ def probe_cost(name: str, plan: Plan, chosen: Sequence[str] = WATCHED) -> dict[s
         probes computed in every step) and watched (every value on every wire kept in every step,
         gate by gate), each a ratio with its interval.
     """
-    row = find_row(name)
+    row = find_row(name, plan.device)
     makers: dict[str, Callable[[], StepOf]] = {
         "alone": lambda: backlit_step(row, "compiled"),
         "metrics_every_50": lambda: _read(backlit_step(row, "compiled")),

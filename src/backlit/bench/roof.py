@@ -16,6 +16,7 @@ from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import flop_registry
 
 from backlit.bench.peers import StepOf
+from backlit.lower import wait_for_devices
 
 
 @dataclass(frozen=True)
@@ -51,30 +52,34 @@ class Needs:
     state: int
 
 
-def measure_roof(size: int = 2048, copy_mib: int = 256, trials: int = 5) -> Roof:
+def measure_roof(
+    size: int = 2048, copy_mib: int = 256, trials: int = 5, device: str = "cpu"
+) -> Roof:
     """Measures the machine's rates.
 
     Args:
-        size: side of the matrices.
+        size: side of the matrices; a GPU needs larger ones.
         copy_mib: size of the copied buffer in MiB, well above the caches.
+        device: where they lie.
     """
     rates = []
     for dtype in (torch.float32, torch.bfloat16):
-        a, b = torch.randn(size, size).to(dtype), torch.randn(size, size).to(dtype)
-        out = torch.empty(size, size, dtype=dtype)
+        a, b = (torch.randn(size, size, device=device).to(dtype) for _ in range(2))
+        out = torch.empty_like(a)
         rates.append(2 * size**3 / _best(partial(torch.mm, a, b, out=out), trials))
-    source = torch.ones(copy_mib * 2**20 // 4)
+    source = torch.ones(copy_mib * 2**20 // 4, device=device)
     target = torch.zeros_like(source)
     copied = 2 * source.nbytes / _best(lambda: target.copy_(source), trials)
     return Roof(rates[0], rates[1], copied, torch.get_num_threads())
 
 
-def measure_roof_with(threads: int) -> Roof:
-    """The machine's rates with that many threads."""
+def measure_roof_with(threads: int, device: str = "cpu") -> Roof:
+    """The rates of a device, with that many threads of the CPU."""
     before = torch.get_num_threads()
     try:
         torch.set_num_threads(threads)
-        return measure_roof()
+        size = 2048 if torch.device(device).type == "cpu" else 8192
+        return measure_roof(size, device=device)
     finally:
         torch.set_num_threads(before)
 
@@ -93,8 +98,10 @@ def _best(call: Callable[[], Any], trials: int) -> float:
     call()
     times = []
     for _ in range(trials):
+        wait_for_devices()
         start = time.perf_counter()
         call()
+        wait_for_devices()
         times.append(time.perf_counter() - start)
     return min(times)
 

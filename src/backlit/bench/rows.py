@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -39,6 +39,7 @@ class GameRow:
         penalty: None, "r1" (gamma 1) or "gradient_penalty" (weight 10).
         with_g: False for the critic's step alone.
         threads: CPU threads for every alternative; None for torch's choice.
+        device: where networks, batches and noise lie.
     """
 
     name: str
@@ -51,6 +52,7 @@ class GameRow:
     penalty: str | None = None
     with_g: bool = True
     threads: int | None = None
+    device: str = "cpu"
     adam: tuple[float, tuple[float, float]] = (2e-4, (0.5, 0.999))
 
     def build(self) -> tuple[nn.Module, nn.Module]:
@@ -58,24 +60,24 @@ class GameRow:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(SEED)
             generator, discriminator = self.networks()
-        return generator.train(), discriminator.train()
+        return generator.train().to(self.device), discriminator.train().to(self.device)
 
     def batches(self) -> list[Tensor]:
         """The batches, the same each time."""
-        return list(_seeded(self.data, BATCHES * self.batch).split(self.batch))
+        return list(_seeded(self.data, BATCHES * self.batch).to(self.device).split(self.batch))
 
     def noise(self, index: int) -> dict[str, Tensor]:
         """What Backlit's step `index` draws, for the comparison number by number."""
         shape = (self.batch, self.latent)
-        wires = {"D0/z": Noise("normal", shape, torch.float32, "cpu")}
+        wires = {"D0/z": Noise("normal", shape, torch.float32, self.device)}
         if self.penalty == "gradient_penalty":
             ones = (1,) * (_seeded(self.data, 1).dim() - 1)
-            epsilon = Noise("uniform", (self.batch, *ones), torch.float32, "cpu")
+            epsilon = Noise("uniform", (self.batch, *ones), torch.float32, self.device)
             wires["D0/epsilon"] = epsilon
         if self.with_g:
             wires["G/z"] = wires["D0/z"]
         return {
-            name: wire.draw(generator_for(SEED, index, site, "cpu"))
+            name: wire.draw(generator_for(SEED, index, site, self.device))
             for site, (name, wire) in enumerate(wires.items())
         }
 
@@ -96,17 +98,18 @@ class SupervisedRow:
     network: Callable[[], nn.Module]
     data: Callable[[int], tuple[Tensor, Tensor]]
     threads: int | None = None
+    device: str = "cpu"
     adam: tuple[float, tuple[float, float]] = (1e-3, (0.9, 0.999))
 
     def build(self) -> nn.Module:
         """A new network in training mode, the same weights each time."""
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(SEED)
-            return self.network().train()
+            return self.network().train().to(self.device)
 
     def batches(self) -> list[tuple[Tensor, Tensor]]:
         """The batches, the same each time."""
-        x, y = _seeded(self.data, BATCHES * self.batch)
+        x, y = (t.to(self.device) for t in _seeded(self.data, BATCHES * self.batch))
         return list(zip(x.split(self.batch), y.split(self.batch), strict=True))
 
 
@@ -237,11 +240,15 @@ _ALL: tuple[Row, ...] = (
 ROWS: dict[str, Row] = {row.name: row for row in _ALL}
 
 
-def find_row(name: str) -> Row:
-    """A row of the table, or MODULE:OBJECT for one of your own.
+def find_row(name: str, device: str = "cpu") -> Row:
+    """A row of the table, or MODULE:OBJECT for one of your own, on that device.
 
     Raises: RecipeError for a name that is neither.
     """
+    return replace(_find(name), device=device)
+
+
+def _find(name: str) -> Row:
     if name in ROWS:
         return ROWS[name]
     module, colon, attribute = name.partition(":")

@@ -16,7 +16,7 @@ from backlit.bench.interleaved import FULL, Plan, Say, measure
 from backlit.bench.roof import Needs, Roof, distance, higher, measure_roof_with
 from backlit.bench.rows import ROWS, find_row
 from backlit.bench.ways import OURS, WAYS
-from backlit.lower import processor
+from backlit.lower import processor, usable_device
 
 
 def run_rows(
@@ -36,11 +36,14 @@ def run_rows(
         before: what an earlier run found; its other rows are kept if it is of this machine.
     Returns: machine, ways (name to what it is), roofs (by number of threads) and rows, see
         `measure` and `distance`.
-    Raises: RecipeError for a name that is no row, before anything is measured.
+    Raises: RecipeError for a name that is no row or a device that is not here, before anything is
+        measured.
     """
+    usable_device(plan.device)
     names = names or list(ROWS)
     threads = {name: find_row(name).threads or torch.get_num_threads() for name in names}
-    kept = before if before and before.get("machine") == machine() else {"roofs": {}, "rows": {}}
+    here = machine(plan.device)
+    kept = before if before and before.get("machine") == here else {"roofs": {}, "rows": {}}
     roofs = {int(n): Roof(**roof) for n, roof in kept["roofs"].items()}
     rows: dict[str, Any] = dict(kept["rows"])
     found: dict[str, Any] = {}
@@ -48,14 +51,14 @@ def run_rows(
         n = threads[name]
         say(f"{name}: the machine's rates")
         # Before each row anew: a single moment may be a busy one.
-        roof = measure_roof_with(n)
+        roof = measure_roof_with(n, plan.device)
         roofs[n] = higher(roofs[n], roof) if n in roofs else roof
         rows[name] = measure(name, plan, say)
         for row in rows.values():
             ours = row["ways"].get(OURS, {}).get("median_s")
             row["roof"] = distance(Needs(**row["needs"]), roofs[row["threads"]], ours)
         found = {
-            "machine": machine(),
+            "machine": here,
             "ways": {way.name: way.about for way in WAYS.values()},
             "roofs": {str(n): asdict(roofs[n]) for n in sorted(roofs)},
             "rows": {name: rows[name] for name in [*ROWS, *rows] if name in rows},
@@ -64,8 +67,9 @@ def run_rows(
     return found
 
 
-def machine() -> dict[str, Any]:
-    """What ran it: versions, processor and its features that matter to the figures."""
+def machine(device: str = "cpu") -> dict[str, Any]:
+    """What ran it: versions, processor and what of it matters to the figures, a GPU's name."""
+    on_gpu = torch.device(device).type == "cuda"
     capability = {
         "avx512_bf16": torch.cpu._is_avx512_bf16_supported(),
         "amx": torch.cpu._is_amx_tile_supported(),
@@ -75,6 +79,7 @@ def machine() -> dict[str, Any]:
         "cores": os.cpu_count(),
         "threads": torch.get_num_threads(),
         **capability,
+        **({"gpu": torch.cuda.get_device_name(device)} if on_gpu else {}),
         "system": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),
         "torch": torch.__version__,

@@ -1,5 +1,6 @@
 """`backlit bench`: how fast a training step is here, against plain PyTorch and torch.compile."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -20,6 +21,9 @@ def bench(
         bool,
         typer.Option("--quick", help="Fewer samples; without memory, compile time and one peer."),
     ] = False,
+    device: Annotated[
+        str, typer.Option(help="Where networks and batches lie: cpu, cuda or cuda:N.")
+    ] = "cpu",
     json: Annotated[
         Path | None,
         typer.Option(help="Also write what was found here, after each row.", show_default=False),
@@ -34,7 +38,7 @@ def bench(
 
     found = room.run_rows(
         rows or (),
-        room.QUICK if quick else room.FULL,
+        replace(room.QUICK if quick else room.FULL, device=device),
         say=lambda text: typer.echo(text, err=True),
         after=after,
     )

@@ -22,7 +22,7 @@ from backlit.lower.kernel_file import Seconds, kernel_file, read_kernels, write_
 from backlit.lower.layout import span
 from backlit.lower.lowerings import DEFAULT, LOWERINGS, Call, Lowering, value_of
 from backlit.lower.lowerings.scratch import forget
-from backlit.lower.machine import machine
+from backlit.lower.machine import machine, wait_for_devices
 
 # What a lowering must gain to be chosen: less may be chance, and the gate as it stands fuses best.
 WORTH_GAIN = 1.05
@@ -137,10 +137,9 @@ def measure(call: Call, names: Sequence[str], budget_s: float) -> Seconds:
         low = LOWERINGS[call.kind][name]
         this = given if name == DEFAULT else lying_last
         runs[name] = partial(_in_order, low, this)
-    cuda = _device(call).type == "cuda"
-    if not cuda:
+    if _device(call).type != "cuda":
         keep_pages()  # as in a compiled step
-    samples = race({name: partial(_time, run, cuda) for name, run in runs.items()}, budget_s)
+    samples = race({name: partial(_time, run) for name, run in runs.items()}, budget_s)
     # Other work on the machine only ever adds time, so the quicker quarter tells more.
     return {name: sorted(times)[len(times) // 4] for name, times in samples.items()}
 
@@ -174,13 +173,11 @@ def race(clocks: Mapping[str, Callable[[], float]], budget_s: float) -> dict[str
     return {name: times[1:] or times for name, times in samples.items()}
 
 
-def _time(run: Callable[[], Any], cuda: bool) -> float:
-    if cuda:
-        torch.cuda.synchronize()
+def _time(run: Callable[[], Any]) -> float:
+    wait_for_devices()
     start = time.perf_counter()
     run()
-    if cuda:
-        torch.cuda.synchronize()
+    wait_for_devices()
     return time.perf_counter() - start
 
 

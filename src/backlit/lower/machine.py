@@ -10,10 +10,39 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from backlit.errors import RecipeError
+
 
 def on_cpu(tensors: Iterable[Tensor]) -> bool:
     """Whether all tensors lie in the processor's memory."""
     return all(tensor.device.type == "cpu" for tensor in tensors)
+
+
+def usable_device(name: str) -> torch.device:
+    """The device of that name.
+
+    Args:
+        name: "cpu", "cuda" or "cuda:1".
+    Raises: RecipeError where it is none of these, or PyTorch sees no such device here.
+    """
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        device = torch.device("meta")
+    if device.type not in ("cpu", "cuda"):
+        raise RecipeError(f"device: expected cpu, cuda or cuda:N, got '{name}'")
+    seen = torch.cuda.device_count() if device.type == "cuda" else 1
+    if (device.index or 0) >= seen:
+        raise RecipeError(
+            f"device: '{name}' asked for, PyTorch {torch.__version__} sees {seen} CUDA devices here"
+        )
+    return device
+
+
+def wait_for_devices() -> None:
+    """Returns when every kernel sent to a GPU has run; at once where none was ever used."""
+    if torch.cuda.is_initialized():
+        torch.cuda.synchronize()
 
 
 def processor() -> str:
