@@ -324,6 +324,7 @@ def test_on_a_gpu_torch_compile_records_graphs(monkeypatch):
 
 
 @pytest.mark.gpu
+@pytest.mark.filterwarnings("ignore:TensorFloat32")  # torch.compile's advice on float32 products
 def test_a_run_on_the_gpu(monkeypatch):
     if not torch.cuda.is_available():
         pytest.skip("no CUDA device")
