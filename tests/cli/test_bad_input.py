@@ -100,6 +100,8 @@ def test_a_huge_picture(here, capsys):
         ("optimiser.d.lr=-1e-4", "optimiser.d.lr"),
         ("game.loss='hing'", "hinge"),
         ("discriminator.norm='layer'", "spectral"),
+        ("device=tpu", "device: expected cpu, cuda or cuda:N, got 'tpu'"),
+        ("device='cuda:99'", "device: 'cuda:99' asked for"),
     ],
 )
 def test_a_wrong_recipe(here, capsys, setting, said):

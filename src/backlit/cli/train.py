@@ -84,7 +84,7 @@ def _play(recipe: "Recipe", folder: Path, again: str) -> None:
     from backlit import train as room
 
     report = room.reporter()
-    game = room.build_game(recipe)
+    game = room.build_game(recipe, recipe.device)
     with report.task("reading pictures") as task:
         pictures = room.build_data(recipe, lambda done, total: task.update(done, total))
     if pictures.skipped:

@@ -12,6 +12,7 @@ from backlit.data import PictureSet
 from backlit.errors import RecipeError
 from backlit.gan.losses import AdversarialLoss, adversarial_loss
 from backlit.gan.penalties import Penalty, penalty
+from backlit.lower import usable_device
 from backlit.nets import network
 from backlit.step import Optimiser
 from backlit.train.recipe import Recipe
@@ -40,20 +41,25 @@ def build_data(recipe: Recipe, progress: Callable[[int, int], None] | None = Non
     )
 
 
-def build_game(recipe: Recipe) -> Generates:
+def build_game(recipe: Recipe, device: str = "cpu") -> Generates:
     """Return the game a recipe names, its weights drawn from the recipe's seed.
 
+    Args:
+        device: where its networks lie: the recipe's own to train it, any to look at a run.
+
     Raises:
-        RecipeError: an unknown network, loss, penalty or option; the text names the key.
+        RecipeError: an unknown network, loss, penalty or option, or a device that is not here; the
+            text names the key.
     """
+    place = usable_device(device)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.train.seed)
         generator = _network("generator", recipe.generator, recipe.data.size)
         discriminator = _network("discriminator", recipe.discriminator, recipe.data.size)
     game, optimiser = recipe.game, recipe.optimiser
     return backlit.gan.Game(
-        generator,
-        discriminator,
+        generator.to(place),
+        discriminator.to(place),
         loss=_loss(game.loss),
         penalty=_penalty(game.penalty),
         d_steps=game.d_steps,

@@ -72,9 +72,11 @@ class Recipe(Section):
 
     Attributes:
         about: one line for people.
+        device: where the networks lie while they are trained: "cpu", "cuda" or "cuda:1".
     """
 
     about: str = ""
+    device: str = "cpu"
     data: Data = Data()
     generator: Network
     discriminator: Network

@@ -1,0 +1,22 @@
+"""A recipe's game on a GPU; what it leaves is read on any machine."""
+
+import pytest
+import torch
+from test_bad_input import SMALL
+
+from backlit.cli import run
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("mode", ["plain", "compiled"])
+def test_a_game_trains_goes_on_and_is_sampled(tmp_path, monkeypatch, capsys, mode):
+    if not torch.cuda.is_available():
+        pytest.skip("no CUDA device")
+    monkeypatch.setenv("BACKLIT_CACHE", str(tmp_path / "cache"))
+    monkeypatch.chdir(tmp_path)
+    chosen = [*SMALL, "--set", f"train.mode={mode}", "--set", "device=cuda"]
+    assert run(["train", "--run", "r", "--steps", "3", *chosen]) == 0
+    assert run(["train", "--run", "r", "--steps", "6"]) == 0
+    assert "finished: 6 steps" in capsys.readouterr().out
+    assert run(["sample", "r", "--n", "4", "--out", "four.png"]) == 0
+    assert (tmp_path / "four.png").exists()
