@@ -108,13 +108,15 @@ def compile_graph(
     """
     gm = copy.deepcopy(gm)
     hold_scalars(gm)
-    if on_cpu(inputs):
+    here = on_cpu(inputs)
+    if here:
         hold_products(gm)
         narrow_parts(gm)
-        if channels_last(gm):
+    if channels_last(gm):
+        if here:
             hold_gradients(gm)
             hold_planes(gm)
-            hold_weights(gm)
+        hold_weights(gm)  # on a GPU what a convolution makes lies as its weight does
     rolled = roll(gm, inputs)
     if rolled is None:
         return _compiled(gm, inputs, say)
@@ -199,8 +201,8 @@ def _compile(gm: GraphModule, inputs: Sequence[Tensor], settings: Mapping[str, A
         parts.clear()
         with ExitStack() as stack:
             stack.enter_context(quick_compile())
-            stack.enter_context(one_trace(gm, inputs))
             if on_cpu(inputs):
+                stack.enter_context(one_trace(gm, inputs))
                 stack.enter_context(early_kernels())
                 if channels_last(gm) and convolves(gm):
                     stack.enter_context(loops_apart())
