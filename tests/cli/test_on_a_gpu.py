@@ -17,6 +17,7 @@ def test_a_game_trains_goes_on_and_is_sampled(tmp_path, monkeypatch, capsys, mod
     chosen = [*SMALL, "--set", f"train.mode={mode}", "--set", "device=cuda"]
     assert run(["train", "--run", "r", "--steps", "3", *chosen]) == 0
     assert run(["train", "--run", "r", "--steps", "6"]) == 0
-    assert "finished: 6 steps" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "cuda:0" in said and "finished: 6 steps" in said
     assert run(["sample", "r", "--n", "4", "--out", "four.png"]) == 0
     assert (tmp_path / "four.png").exists()

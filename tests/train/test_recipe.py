@@ -37,7 +37,10 @@ WRONG = [
     ),
     ("train.mode=fast", r"expected 'auto', 'compiled', 'plain' or 'watched', got 'fast'"),
     ("train=3", r"--set train: expected a table, got 3"),
-    ("dta.size=32", r"dta: unknown key \(did you mean 'data'\?\); allowed: about, data, device, discrim"),
+    (
+        "dta.size=32",
+        r"dta: unknown key \(did you mean 'data'\?\); allowed: about, data, device, discrim",
+    ),
     ("data.source=foldr", r"expected 'emoji' or 'folder', got 'foldr' \(did you mean 'folder'\?"),
     ("data.strict=1", r"--set data.strict: expected true or false, got 1"),
     ("data.path=/x", r"data: expected a path with source \"folder\" and none with \"emoji\", got"),

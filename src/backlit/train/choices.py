@@ -109,13 +109,13 @@ def _shown(value: Any) -> str:
 
 
 def told(facts: Mapping[str, Any]) -> str:
-    """The choices in words, for people: "compiled mode, bfloat16, 2 threads"."""
+    """The choices in words, for people: "compiled mode, bfloat16, 2 threads", or the GPU's name."""
     threads = facts["threads"]
     parts = [
         f"{facts['mode']} mode",
         facts.get("precision", ""),
         f"{n} chosen kernel{'s' if n > 1 else ''}" if (n := len(facts.get("kernels", ()))) else "",
-        f"{threads} thread{'s' if threads > 1 else ''}",
+        facts.get("device") or f"{threads} thread{'s' if threads > 1 else ''}",
         f"{k} steps a call" if (k := facts.get("steps_per_call", 1)) > 1 else "",
     ]
     return ", ".join(part for part in parts if part)

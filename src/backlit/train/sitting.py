@@ -192,7 +192,9 @@ class Sitting:
                 batches = [self._batch(self.step + i) for i in range(k)]
                 self._game.prepare_several(batches, say)
         self._steps_per_call = k
-        self._environment = environment(used, self._game.chosen | {"steps_per_call": k})
+        gpus = {str(t.device) for t in self._game.state.values()} - {"cpu"}
+        chosen = self._game.chosen | {"steps_per_call": k, "device": next(iter(gpus), None)}
+        self._environment = environment(used, chosen)
         if not recorded:
             note = " (compiling is not possible here)" if used != mode == "compiled" else ""
             choices = told(self._environment)
