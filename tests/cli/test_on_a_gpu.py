@@ -5,6 +5,13 @@ import torch
 from test_bad_input import SMALL
 
 from backlit.cli import run
+from backlit.train.choices import told
+
+
+def test_a_gpu_is_told_in_place_of_threads():
+    facts = {"mode": "compiled", "precision": "bfloat16", "threads": 2}
+    assert told(facts) == "compiled mode, bfloat16, 2 threads"
+    assert told(facts | {"device": "cuda:0"}) == "compiled mode, bfloat16, cuda:0"
 
 
 @pytest.mark.gpu
