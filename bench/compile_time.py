@@ -2,9 +2,10 @@
 
     PYTHONPATH=src python bench/compile_time.py [ROW ...]
 
-Rows of `backlit bench`; DCGAN-64 by default. Each is made ready twice in processes of their own,
-the first with an empty cache folder. Processor seconds, of the compiler's processes too, stand
-beside the clock's: on a machine that is shared only they compare.
+Rows of `backlit bench`; DCGAN-64 by default. Each is made ready five times in two processes of
+their own, the first with an empty cache folder; what is told is the run that took the middle time,
+beside the times of all. Processor seconds, of the compiler's processes too, stand beside the
+clock's: on a machine that is shared only they compare.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ from backlit import lower, step
 from backlit.bench.alone import caches_in
 from backlit.bench.rows import find_row
 from backlit.bench.ways import backlit_step
+
+RUNS = 5
 
 # Where each part is called from.
 PARTS: dict[str, tuple[Any, str]] = {
@@ -66,24 +69,41 @@ def alone(name: str) -> dict[str, dict[str, float]]:
     return found
 
 
+def pair(name: str) -> dict[str, dict[str, dict[str, float]]]:
+    """Cold and cached, one process after the other."""
+    with tempfile.TemporaryDirectory() as cache:
+        command = [sys.executable, __file__, "--alone", name]
+        return {
+            turn: json.loads(
+                subprocess.run(
+                    command, env=caches_in(cache), stdout=subprocess.PIPE, text=True, check=True
+                ).stdout.splitlines()[-1]
+            )
+            for turn in ("cold", "cached")
+        }
+
+
+def middle(runs: list[dict[str, Any]]) -> dict[str, Any]:
+    """The run with the middle time, and all times."""
+    runs = sorted(runs, key=lambda run: run["whole"]["wall_s"])
+    return {**runs[len(runs) // 2], "walls_s": [run["whole"]["wall_s"] for run in runs]}
+
+
 def main() -> None:
     if sys.argv[1:2] == ["--alone"]:
         print(json.dumps(alone(sys.argv[2])))
         return
     rows: dict[str, Any] = {}
     for name in sys.argv[1:] or ["dcgan-64"]:
-        with tempfile.TemporaryDirectory() as cache:
-            for turn in ("cold", "cached"):
-                command = [sys.executable, __file__, "--alone", name]
-                done = subprocess.run(
-                    command, env=caches_in(cache), stdout=subprocess.PIPE, text=True, check=True
-                )
-                found = json.loads(done.stdout.splitlines()[-1])
-                rows.setdefault(name, {})[turn] = found
-                for part, seconds in found.items():
-                    if seconds:
-                        wall, cpu = seconds["wall_s"], seconds["cpu_s"]
-                        print(f"{name} {turn} {part}: {wall:.1f} s, processor {cpu:.1f} s")
+        runs = [pair(name) for _ in range(RUNS)]
+        rows[name] = {turn: middle([run[turn] for run in runs]) for turn in runs[0]}
+        for turn, found in rows[name].items():
+            walls = ", ".join(f"{seconds:.1f}" for seconds in found["walls_s"])
+            print(f"{name} {turn}: {walls} s; of the middle one")
+            for part in ("whole", *PARTS):
+                if found[part]:
+                    wall, cpu = found[part]["wall_s"], found[part]["cpu_s"]
+                    print(f"  {part}: {wall:.1f} s, processor {cpu:.1f} s")
     print(record.write("compile_time", rows))
 
 

@@ -214,19 +214,23 @@ def _fallback(found: dict[str, Any]) -> str:
 
 def _first_step(found: dict[str, Any]) -> str:
     rows = []
-    for name, turns in found.items():
+    for row, turns in found.items():
         for turn, part in turns.items():
-            wall = {key: seconds.get("wall_s", 0.0) for key, seconds in part.items()}
-            made_s = wall["trace"] + wall["passes"]
-            numbers = (wall["whole"], wall["capture"], made_s, wall["kernels"], wall["compile"])
+            names = ("capture", "trace", "passes", "kernels", "compile")
+            seconds = {name: part[name].get("wall_s", 0.0) for name in ("whole", *names)}
+            made_s = seconds["trace"] + seconds["passes"]
+            numbers = (seconds["capture"], made_s, seconds["kernels"], seconds["compile"])
             cache = "empty" if turn == "cold" else "full"
-            rows.append((name, cache, *(f"{seconds:.1f}" for seconds in numbers)))
+            least, most = part["walls_s"][0], part["walls_s"][-1]
+            whole = f"{seconds['whole']:.1f} ({least:.1f} to {most:.1f})"
+            rows.append((row, cache, whole, *(f"{number:.1f}" for number in numbers)))
     text = (
         "Seconds from the networks to the end of the first compiled step, in a new process "
         "(`python bench/compile_time.py`): with every cache empty, and from the cache that this "
-        "left. With an empty cache capturing holds the check against PyTorch, and kernels are "
-        "measured; what passed, was measured and lowered once is remembered while graph, source "
-        "and machine are the same."
+        "left; the middle one of several runs, in brackets the shortest and the longest. With an "
+        "empty cache capturing holds the check against PyTorch, and kernels are measured; what "
+        "passed, was measured and lowered once is remembered while graph, source and machine are "
+        "the same."
     )
     head = ("row", "cache", "all", "capture", "trace, passes", "kernels", "compile")
     return _section("Until the first step", text, head, rows)

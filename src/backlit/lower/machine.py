@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import re
 import subprocess
 from collections.abc import Iterable
 from typing import Any
@@ -25,14 +26,10 @@ def usable_device(name: str) -> torch.device:
         name: "cpu", "cuda" or "cuda:1".
     Raises: RecipeError where it is none of these, or PyTorch sees no such device here.
     """
-    try:
-        device = torch.device(name)
-    except RuntimeError:
-        device = torch.device("meta")
-    if device.type not in ("cpu", "cuda"):
+    if not re.fullmatch(r"cpu|cuda(:\d+)?", name):
         raise RecipeError(f"device: expected cpu, cuda or cuda:N, got '{name}'")
-    seen = torch.cuda.device_count() if device.type == "cuda" else 1
-    if (device.index or 0) >= seen:
+    device, seen = torch.device(name), torch.cuda.device_count()
+    if device.type == "cuda" and (device.index or 0) >= seen:
         raise RecipeError(
             f"device: '{name}' asked for, PyTorch {torch.__version__} sees {seen} CUDA devices here"
         )
