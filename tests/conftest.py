@@ -8,6 +8,7 @@ import os
 import shutil
 import tempfile
 
+import pytest
 import torch
 
 from tests.tally import TALLY, count
@@ -18,6 +19,14 @@ os.environ.pop("BACKLIT_CACHE", None)  # it would come before the tests' own
 if "PYTEST_XDIST_WORKER" not in os.environ:  # workers share the folder of the process that began
     os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp(prefix="backlit-tests-")
     atexit.register(shutil.rmtree, os.environ["XDG_CACHE_HOME"], ignore_errors=True)
+
+
+@pytest.fixture
+def cuda() -> torch.device:
+    """The GPU; where there is none, what asks for it is skipped."""
+    if not torch.cuda.is_available():
+        pytest.skip("no CUDA device")
+    return torch.device("cuda")
 
 
 def pytest_sessionfinish(session) -> None:

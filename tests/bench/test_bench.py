@@ -311,7 +311,7 @@ def test_a_device_that_is_not_here_gives_one_line(capsys, device, said):
 
 def test_on_a_gpu_torch_compile_records_graphs(monkeypatch):
     modes, begun = [], []
-    monkeypatch.setattr("backlit.bench.peers.on_gpu", lambda row: True)
+    monkeypatch.setattr("backlit.bench.peers.on_gpu", lambda device: True)
     monkeypatch.setattr(torch, "compile", lambda call, mode: modes.append(mode) or call)
     monkeypatch.setattr(
         torch.compiler, "cudagraph_mark_step_begin", lambda: begun.append(len(begun))
@@ -325,9 +325,7 @@ def test_on_a_gpu_torch_compile_records_graphs(monkeypatch):
 
 @pytest.mark.gpu
 @pytest.mark.filterwarnings("ignore:TensorFloat32")  # torch.compile's advice on float32 products
-def test_a_run_on_the_gpu(monkeypatch):
-    if not torch.cuda.is_available():
-        pytest.skip("no CUDA device")
+def test_a_run_on_the_gpu(cuda, monkeypatch):
     quick(monkeypatch)
     names = ["tests.bench.tiny:GAME", "tests.bench.tiny:CRITIC", "tests.bench.tiny:CLASSES"]
     plan = Plan(pairs=2, steps=3, alone=False, device="cuda")

@@ -1,7 +1,6 @@
 """A recipe's game on a GPU; what it leaves is read on any machine."""
 
 import pytest
-import torch
 from test_bad_input import SMALL
 
 from backlit.cli import run
@@ -16,9 +15,7 @@ def test_a_gpu_is_told_in_place_of_threads():
 
 @pytest.mark.gpu
 @pytest.mark.parametrize("mode", ["plain", "compiled"])
-def test_a_game_trains_goes_on_and_is_sampled(tmp_path, monkeypatch, capsys, mode):
-    if not torch.cuda.is_available():
-        pytest.skip("no CUDA device")
+def test_a_game_trains_goes_on_and_is_sampled(cuda, tmp_path, monkeypatch, capsys, mode):
     monkeypatch.setenv("BACKLIT_CACHE", str(tmp_path / "cache"))
     monkeypatch.chdir(tmp_path)
     chosen = [*SMALL, "--set", f"train.mode={mode}", "--set", "device=cuda"]

@@ -11,13 +11,6 @@ from backlit.supervised import Supervised
 gpu = pytest.mark.gpu
 
 
-@pytest.fixture
-def cuda():
-    if not torch.cuda.is_available():
-        pytest.skip("no CUDA device")
-    return torch.device("cuda")
-
-
 def record_on_cpu(run):
     """As on the device: recorded once, replayed into the same outputs."""
     outputs = run()

@@ -39,7 +39,7 @@ WRONG = [
     ("train=3", r"--set train: expected a table, got 3"),
     (
         "dta.size=32",
-        r"dta: unknown key \(did you mean 'data'\?\); allowed: about, data, device",
+        r"dta: unknown key \(did you mean 'data'\?\); allowed: about, data, device, discrim",
     ),
     ("data.source=foldr", r"expected 'emoji' or 'folder', got 'foldr' \(did you mean 'folder'\?"),
     ("data.strict=1", r"--set data.strict: expected true or false, got 1"),

@@ -16,10 +16,9 @@ from typing import Any
 
 import torch
 
-from backlit.bench.peers import on_gpu
 from backlit.bench.rows import Row, find_row
 from backlit.bench.ways import WAYS, Way, build
-from backlit.lower import wait_for_devices
+from backlit.devices import on_gpu, wait_for_devices
 
 STEPS = 3  # before the high-water mark is reset, and after
 
@@ -94,12 +93,12 @@ def _settle() -> None:
 
 def _in_use(row: Row) -> int | None:
     """Bytes of the memory that the row's tensors lie in: the GPU's, or this process's."""
-    return torch.cuda.memory_allocated(row.device) if on_gpu(row) else _resident("VmRSS")
+    return torch.cuda.memory_allocated(row.device) if on_gpu(row.device) else _resident("VmRSS")
 
 
 def _peak(row: Row) -> int | None:
     """The most that was in use since the mark was reset, in bytes."""
-    return torch.cuda.max_memory_allocated(row.device) if on_gpu(row) else _resident("VmHWM")
+    return torch.cuda.max_memory_allocated(row.device) if on_gpu(row.device) else _resident("VmHWM")
 
 
 def _resident(key: str) -> int | None:
@@ -114,7 +113,7 @@ def _resident(key: str) -> int | None:
 
 
 def _reset_peak(row: Row) -> bool:
-    if on_gpu(row):
+    if on_gpu(row.device):
         torch.cuda.reset_peak_memory_stats(row.device)
         return True
     try:

@@ -22,8 +22,8 @@ from backlit.bench.peers import StepOf, Style, torch_step
 from backlit.bench.roof import needs
 from backlit.bench.rows import find_row, trained
 from backlit.bench.ways import OURS, REFERENCE, WAYS, build
+from backlit.devices import wait_for_devices
 from backlit.errors import BacklitError
-from backlit.lower import wait_for_devices
 
 Say = Callable[[str], None]
 SAMPLE_S = 0.2  # a sample runs as many steps as fill about this time

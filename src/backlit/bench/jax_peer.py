@@ -10,12 +10,13 @@ from torch import Tensor, nn
 
 from backlit.bench.peers import Losses, StepOf
 from backlit.bench.rows import GameRow, Row
+from backlit.devices import on_gpu
 from backlit.errors import RecipeError
 
 
 def jax_missing(row: Row) -> str | None:
     """Why JAX cannot run a row here, or None."""
-    if row.device != "cpu":
+    if on_gpu(row.device):
         return "its rows are measured on the CPU"
     if importlib.util.find_spec("jax") is None:
         return "jax is not installed"

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 
 from backlit.bench.rows import GameRow, Row, SupervisedRow
+from backlit.devices import on_gpu
 
 Losses = dict[str, Tensor]
 # Step number, and whether to use exactly the noise that Backlit draws in that step.
@@ -56,18 +57,13 @@ class Style:
 
     def begin(self, row: Row) -> None:
         """Says that a step begins, and that the last one's values are no longer read."""
-        if self.compiled and on_gpu(row):
+        if self.compiled and on_gpu(row.device):
             torch.compiler.cudagraph_mark_step_begin()
 
     def _fast(self, call: Callable[..., Any], row: Row) -> Callable[..., Any]:
         if not self.compiled:
             return call
-        return torch.compile(_own(call), mode="reduce-overhead" if on_gpu(row) else None)
-
-
-def on_gpu(row: Row) -> bool:
-    """Whether a row runs on a GPU."""
-    return torch.device(row.device).type == "cuda"
+        return torch.compile(_own(call), mode="reduce-overhead" if on_gpu(row.device) else None)
 
 
 def torch_step(row: Row, style: Style) -> StepOf:

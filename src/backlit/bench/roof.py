@@ -16,7 +16,7 @@ from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import flop_registry
 
 from backlit.bench.peers import StepOf
-from backlit.lower import wait_for_devices
+from backlit.devices import on_gpu, wait_for_devices
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ def measure_roof_with(threads: int, device: str = "cpu") -> Roof:
     before = torch.get_num_threads()
     try:
         torch.set_num_threads(threads)
-        size = 2048 if torch.device(device).type == "cpu" else 8192
+        size = 8192 if on_gpu(device) else 2048
         return measure_roof(size, device=device)
     finally:
         torch.set_num_threads(before)

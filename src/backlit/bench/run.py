@@ -16,7 +16,8 @@ from backlit.bench.interleaved import FULL, Plan, Say, measure
 from backlit.bench.roof import Needs, Roof, distance, higher, measure_roof_with
 from backlit.bench.rows import ROWS, find_row
 from backlit.bench.ways import OURS, WAYS
-from backlit.lower import processor, usable_device
+from backlit.devices import on_gpu, usable_device
+from backlit.lower import processor
 
 
 def run_rows(
@@ -69,7 +70,6 @@ def run_rows(
 
 def machine(device: str = "cpu") -> dict[str, Any]:
     """What ran it: versions, processor and what of it matters to the figures, a GPU's name."""
-    on_gpu = torch.device(device).type == "cuda"
     capability = {
         "avx512_bf16": torch.cpu._is_avx512_bf16_supported(),
         "amx": torch.cpu._is_amx_tile_supported(),
@@ -79,7 +79,7 @@ def machine(device: str = "cpu") -> dict[str, Any]:
         "cores": os.cpu_count(),
         "threads": torch.get_num_threads(),
         **capability,
-        **({"gpu": torch.cuda.get_device_name(device)} if on_gpu else {}),
+        **({"gpu": torch.cuda.get_device_name(device)} if on_gpu(device) else {}),
         "system": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),
         "torch": torch.__version__,

@@ -15,13 +15,7 @@ from backlit.lower.kernel_file import KernelFileWarning, kernel_file
 from backlit.lower.kernel_table import kernel_table
 from backlit.lower.layers import Layer, layer_table, layers
 from backlit.lower.low_share import low_share
-from backlit.lower.machine import (
-    fast_bfloat16,
-    on_cpu,
-    processor,
-    usable_device,
-    wait_for_devices,
-)
+from backlit.lower.machine import fast_bfloat16, processor
 from backlit.lower.passes import apply_passes
 from backlit.lower.pools import open_pools
 from backlit.lower.precision import lower_precision
@@ -49,12 +43,9 @@ __all__ = [
     "low_share",
     "lower_gates",
     "lower_precision",
-    "on_cpu",
     "open_pools",
     "open_thin_products",
     "open_whole_pictures",
     "prepare_graph",
     "processor",
-    "usable_device",
-    "wait_for_devices",
 ]

@@ -15,6 +15,7 @@ from torch.fx import GraphModule, Node
 from torch.fx.node import map_arg
 from torch.utils._pytree import tree_map
 
+from backlit.devices import on_gpu, wait_for_devices
 from backlit.lower.costly import costly
 from backlit.lower.flops import flops
 from backlit.lower.kept_buffers import keep_pages, shared_buffers
@@ -22,7 +23,7 @@ from backlit.lower.kernel_file import Seconds, kernel_file, read_kernels, write_
 from backlit.lower.layout import span
 from backlit.lower.lowerings import DEFAULT, LOWERINGS, Call, Lowering, value_of
 from backlit.lower.lowerings.scratch import forget
-from backlit.lower.machine import machine, wait_for_devices
+from backlit.lower.machine import machine
 
 # What a lowering must gain to be chosen: less may be chance, and the gate as it stands fuses best.
 WORTH_GAIN = 1.05
@@ -137,7 +138,7 @@ def measure(call: Call, names: Sequence[str], budget_s: float) -> Seconds:
         low = LOWERINGS[call.kind][name]
         this = given if name == DEFAULT else lying_last
         runs[name] = partial(_in_order, low, this)
-    if _device(call).type != "cuda":
+    if not on_gpu(_device(call)):
         keep_pages()  # as in a compiled step
     samples = race({name: partial(_time, run) for name, run in runs.items()}, budget_s)
     # Other work on the machine only ever adds time, so the quicker quarter tells more.

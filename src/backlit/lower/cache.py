@@ -27,10 +27,10 @@ import torch
 from torch import Tensor
 from torch.fx import GraphModule
 
+from backlit.devices import on_cpu
 from backlit.folders import cache_folder, keep_newest
 from backlit.graph.fingerprint import fingerprint
 from backlit.lower.kept_buffers import NAME, ask_for_kept, keep_pages, shared_buffers
-from backlit.lower.machine import on_cpu
 from backlit.lower.made_once import make_once
 
 Say = Callable[[str], None]

@@ -20,6 +20,7 @@ import torch
 from torch import Tensor
 from torch.fx import GraphModule
 
+from backlit.devices import on_cpu
 from backlit.gates.base import aten
 from backlit.graph.backprop import output_wires, placeholders
 from backlit.graph.trace import real_like
@@ -34,7 +35,6 @@ from backlit.lower.hold_vectors import hold_vectors
 from backlit.lower.hold_weights import hold_weights
 from backlit.lower.layout import channels_last, convolves
 from backlit.lower.loops_apart import loops_apart
-from backlit.lower.machine import on_cpu
 from backlit.lower.narrow_parts import narrow_parts
 from backlit.lower.one_trace import one_trace
 from backlit.lower.passes.common import value

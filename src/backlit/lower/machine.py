@@ -3,43 +3,12 @@
 from __future__ import annotations
 
 import platform
-import re
 import subprocess
-from collections.abc import Iterable
 from typing import Any
 
 import torch
-from torch import Tensor
 
-from backlit.errors import RecipeError
-
-
-def on_cpu(tensors: Iterable[Tensor]) -> bool:
-    """Whether all tensors lie in the processor's memory."""
-    return all(tensor.device.type == "cpu" for tensor in tensors)
-
-
-def usable_device(name: str) -> torch.device:
-    """The device of that name.
-
-    Args:
-        name: "cpu", "cuda" or "cuda:1".
-    Raises: RecipeError where it is none of these, or PyTorch sees no such device here.
-    """
-    if not re.fullmatch(r"cpu|cuda(:\d+)?", name):
-        raise RecipeError(f"device: expected cpu, cuda or cuda:N, got '{name}'")
-    device, seen = torch.device(name), torch.cuda.device_count()
-    if device.type == "cuda" and (device.index or 0) >= seen:
-        raise RecipeError(
-            f"device: '{name}' asked for, PyTorch {torch.__version__} sees {seen} CUDA devices here"
-        )
-    return device
-
-
-def wait_for_devices() -> None:
-    """Returns when every kernel sent to a GPU has run; at once where none was ever used."""
-    if torch.cuda.is_initialized():
-        torch.cuda.synchronize()
+from backlit.devices import on_gpu
 
 
 def processor() -> str:
@@ -71,7 +40,7 @@ def fast_bfloat16(device: torch.device | str = "cpu") -> bool:
 
     Asked of the hardware: AVX512-BF16 or AMX on a CPU, compute capability 8 or more on CUDA.
     """
-    if torch.device(device).type == "cuda":
+    if on_gpu(device):
         return torch.cuda.get_device_capability(device)[0] >= 8
     cpu: Any = torch.cpu
     return bool(cpu._is_avx512_bf16_supported() or cpu._is_amx_tile_supported())
@@ -79,7 +48,7 @@ def fast_bfloat16(device: torch.device | str = "cpu") -> bool:
 
 def machine(device: torch.device | str = "cpu") -> str:
     """Device, threads and PyTorch's version in a line: measurements hold for equal lines only."""
-    if torch.device(device).type == "cuda":
+    if on_gpu(device):
         return f"{torch.cuda.get_device_name(device)}, torch {torch.__version__}"
     capability = torch.backends.cpu.get_cpu_capability()
     return (

@@ -18,6 +18,7 @@ from torch import Tensor
 from torch.fx import GraphModule
 from torch.nn import Parameter
 
+from backlit.devices import on_cpu
 from backlit.errors import BacklitError
 from backlit.gates.base import aten
 from backlit.graph import backprop
@@ -33,7 +34,6 @@ from backlit.lower import (
     compiler_available,
     flops,
     lower_gates,
-    on_cpu,
     open_pools,
     open_thin_products,
     open_whole_pictures,

@@ -9,10 +9,10 @@ from torch import nn
 import backlit.data
 import backlit.gan
 from backlit.data import PictureSet
+from backlit.devices import usable_device
 from backlit.errors import RecipeError
 from backlit.gan.losses import AdversarialLoss, adversarial_loss
 from backlit.gan.penalties import Penalty, penalty
-from backlit.lower import usable_device
 from backlit.nets import network
 from backlit.step import Optimiser
 from backlit.train.recipe import Recipe

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from backlit.lower import on_cpu
+from backlit.devices import on_cpu
 from backlit.train.sections import Train
 from backlit.train.trainable import Trainable
 

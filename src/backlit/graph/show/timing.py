@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from torch.fx import GraphModule, Node
 
+from backlit.devices import wait_for_devices
 from backlit.graph import backprop
 
 
@@ -30,13 +31,11 @@ class _Clock:
         self.restart()
 
     def restart(self) -> None:
-        if torch.cuda.is_initialized():
-            torch.cuda.synchronize()
+        wait_for_devices()
         self.last = time.perf_counter()
 
     def __call__(self, node: Node, value: Any = None) -> None:
-        if torch.cuda.is_initialized():  # a kernel still running belongs to the gate before
-            torch.cuda.synchronize()
+        wait_for_devices()  # a kernel still running belongs to the gate before
         now = time.perf_counter()
         self.least[node.name] = min(self.least.get(node.name, 1e9), now - self.last)
         self.last = time.perf_counter()
