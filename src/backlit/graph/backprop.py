@@ -202,5 +202,5 @@ def placeholders(gm: GraphModule) -> list[Node]:
 
 def output_wires(gm: GraphModule) -> tuple[Any, ...]:
     """What the graph returns: one node (or constant) for each flat output."""
-    result = next(iter(reversed(gm.graph.nodes))).args[0]
+    result = gm.graph.output_node().args[0]
     return tuple(result) if isinstance(result, (list, tuple)) else (result,)

@@ -263,7 +263,7 @@ def _keep_stop_gradients(gm: GraphModule) -> None:
 def _flatten_output(gm: GraphModule, specs: Sequence[OutputSpec]) -> None:
     """One flat tuple out, without the inputs that forward wrote in place: they stay as they are."""
     refuse_writes(specs)
-    output = next(iter(reversed(gm.graph.nodes)))
+    output = gm.graph.output_node()
     kept = zip(output_wires(gm), specs, strict=True)
     output.args = (tuple(w for w, spec in kept if spec.kind != OutputKind.USER_INPUT_MUTATION),)
     gm.graph.eliminate_dead_code()

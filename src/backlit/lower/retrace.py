@@ -10,7 +10,7 @@ from torch.fx import GraphModule, Node
 
 from backlit.errors import GateError
 from backlit.gates.base import aten
-from backlit.graph.backprop import placeholders
+from backlit.graph.backprop import output_wires, placeholders
 from backlit.graph.origin import origin_of, stamp
 from backlit.graph.trace import real_like, trace
 from backlit.lower.passes.common import writes
@@ -67,8 +67,8 @@ def last_copies(gm: GraphModule) -> list[Node]:
 
 def _write_again(gm: GraphModule, copies: list[Node], positions: list[int]) -> None:
     wires = placeholders(gm)
-    output = next(iter(reversed(gm.graph.nodes)))
-    results = list(output.args[0])
+    output = gm.graph.output_node()
+    results = list(output_wires(gm))
     with gm.graph.inserting_before(output):
         for copy, position, new in zip(copies, positions, results, strict=False):
             again = gm.graph.call_function(aten.copy_.default, (wires[position], new))

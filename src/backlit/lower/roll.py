@@ -129,7 +129,7 @@ def _put_together(gm: GraphModule, nodes: list[Node], loops: list[Loop]) -> Grap
             for i, node in enumerate(outputs):
                 later = nodes[position[node] + repeat * loop.period]
                 new[later] = graph.call_function(getitem, (call, i))
-    output = next(iter(reversed(gm.graph.nodes)))
+    output = gm.graph.output_node()
     graph.output(map_arg(output.args[0], new.__getitem__))
     return GraphModule(nn.ModuleDict(modules), graph)
 

@@ -112,9 +112,9 @@ class Step(Shown):
     def _update_in_place(self, gm: GraphModule, changed: list[str]) -> None:
         """Ends a graph in copies into the state's wires instead of returning the new state."""
         graph = gm.graph
-        output = next(iter(reversed(graph.nodes)))
+        output = graph.output_node()
         wires = dict(zip(self.names, backprop.placeholders(gm), strict=True))
-        results = list(output.args[0])
+        results = list(backprop.output_wires(gm))
         with graph.inserting_before(output):
             for name, new in zip(changed, results[: len(changed)], strict=True):
                 if new is not wires[name]:

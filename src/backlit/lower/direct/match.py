@@ -29,7 +29,7 @@ class Rule:
     """
 
     def __init__(self, pattern: Callable[..., Any], instead: Callable[..., Any]):
-        self._root: Any = next(iter(reversed(symbolic_trace(pattern).graph.nodes))).args[0]
+        self._root: Any = symbolic_trace(pattern).graph.output_node().args[0]
         self._instead = instead
         self._given = list(inspect.signature(instead).parameters)
 
