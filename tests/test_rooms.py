@@ -7,7 +7,7 @@ SOURCE = Path(__file__).parents[1] / "src" / "backlit"
 # Lower rooms first; rooms in one row may not import each other unless an arrow is listed.
 ROWS = [
     {"errors"},
-    {"registry", "folders"},
+    {"registry", "folders", "devices"},
     {"gates"},
     {"graph"},
     {"lower"},
