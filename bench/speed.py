@@ -6,7 +6,8 @@ All rows take some hours on two cores; with --quick half an hour, with fewer pai
 without memory and compile times; with --quick --alone an hour, with them. Writes
 results/speed.json after each row, and from it docs/speed.md and docs/images/speed.svg. Where only
 some rows are asked for, the others stay as they are in the file. With --device cuda it is
-results/speed_cuda.json, which the page shows in a section of its own.
+results/speed_cuda.json, on a processor without AMX results/speed_without_amx.json; the page shows
+each in a section of its own.
 """
 
 from __future__ import annotations
@@ -21,10 +22,17 @@ from typing import Any
 
 import record
 
-from backlit.bench import FULL, QUICK, ROWS, probe_cost, run_rows, table
+from backlit.bench import FULL, QUICK, ROWS, machine, probe_cost, run_rows, table
 
 PROBED = ("mlp-gan", "dcgan-32")
 PAGE = Path(__file__).parents[1] / "tools" / "speed_page.py"
+
+
+def results_of(device: str) -> str:
+    """The name of the results that this machine's figures belong to."""
+    if device != "cpu":
+        return "speed_cuda"
+    return "speed" if machine()["amx"] else "speed_without_amx"
 
 
 def main() -> None:
@@ -35,9 +43,9 @@ def main() -> None:
     parser.add_argument("--device", default="cpu")
     chosen = parser.parse_args()
     plan = replace(QUICK if chosen.quick else FULL, device=chosen.device)
-    name = "speed" if chosen.device == "cpu" else "speed_cuda"
     if chosen.alone:
         plan = replace(plan, steps=FULL.steps, alone=True)
+    name = results_of(chosen.device)
     path = record.RESULTS / f"{name}.json"
     old = json.loads(path.read_text()) if path.exists() else {}
     # record.write puts its own "machine" beside; the benchmark's says more.
