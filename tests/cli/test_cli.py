@@ -64,6 +64,26 @@ def test_going_on_needs_the_folder_alone(games: Games, capsys: Output) -> None:
     assert "here belongs to another recipe: train.batch is 8 there, 4 asked for" in line
 
 
+def test_a_key_younger_than_the_run_stands_at_its_default(
+    games: Games, tmp_path: Path, capsys: Output
+) -> None:
+    assert run(["train", "--steps", "6", "--run", "here", *SMALL]) == 0
+    recipe = tmp_path / "here" / "recipe.toml"
+    whole = recipe.read_text()
+    for line in ('device = "cpu"\n', "probe_every = 50\n", "one_stage = false\n"):
+        assert line in whole
+        recipe.write_text(recipe.read_text().replace(line, ""))
+    assert run(["train", "--run", "here", "--steps", "8"]) == 0
+    assert "finished: 8 steps" in capsys.readouterr().out
+    assert recipe.read_text() == whole.replace("steps = 6", "steps = 8")
+    recipe.write_text(recipe.read_text().replace("probe_every = 50\n", ""))
+    line = fails(["train", "--run", "here", "--set", "train.probe_every=5"], capsys)
+    assert "train.probe_every is 50 there, 5 asked for" in line
+    recipe.write_text(recipe.read_text().replace("ema =", "unheard_of = 1\nema ="))
+    line = fails(["train", "demo", "--run", "here", "--steps", "8", *SMALL], capsys)
+    assert "game.unheard_of is 1 there, 'missing' asked for" in line
+
+
 def test_fresh_begins_beside(games: Games, tmp_path: Path) -> None:
     for _ in range(3):
         assert run(["train", "--steps", "2", "--fresh", *SMALL]) == 0
