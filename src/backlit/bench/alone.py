@@ -16,9 +16,10 @@ from typing import Any
 
 import torch
 
+from backlit.bench.peers import wait_for
 from backlit.bench.rows import Row, find_row
 from backlit.bench.ways import WAYS, Way, build
-from backlit.devices import on_gpu, wait_for_devices
+from backlit.devices import on_gpu
 
 STEPS = 3  # before the high-water mark is reset, and after
 
@@ -67,16 +68,15 @@ def main(row_name: str, way_name: str, device: str = "cpu") -> dict[str, Any]:
     start = time.perf_counter()
     step, threads = build(row, way)
     torch.set_num_threads(threads)
-    step(0, False)
-    wait_for_devices()
+    wait_for(step(0, False))
     found: dict[str, Any] = {"first_step_s": time.perf_counter() - start}
     for index in range(1, 1 + STEPS):
-        step(index, False)
+        wait_for(step(index, False))
     _settle()
     rest = _in_use(row)
     if empty is not None and rest is not None and _reset_peak(row):
         for index in range(1 + STEPS, 1 + 2 * STEPS):
-            step(index, False)
+            wait_for(step(index, False))
         peak = _peak(row)
         if peak is not None:
             found |= {"peak_bytes": peak - empty, "working_bytes": peak - rest}

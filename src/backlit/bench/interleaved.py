@@ -18,7 +18,7 @@ import numpy as np
 import torch
 
 from backlit.bench.alone import alone
-from backlit.bench.peers import StepOf, Style, torch_step
+from backlit.bench.peers import StepOf, Style, torch_step, wait_for
 from backlit.bench.roof import needs
 from backlit.bench.rows import find_row, trained
 from backlit.bench.ways import OURS, REFERENCE, WAYS, build
@@ -153,8 +153,8 @@ def _sample(step: StepOf, threads: int, first: int, repeats: int) -> float:
     wait_for_devices()
     start = time.perf_counter()
     for index in range(first, first + repeats):
-        step(index, False)
-    wait_for_devices()
+        losses = step(index, False)
+    wait_for(losses)
     return (time.perf_counter() - start) / repeats
 
 

@@ -1,4 +1,7 @@
-"""JAX, where it is installed: the fully connected rows, whole step under one `jax.jit`."""
+"""JAX, where it is installed: a row's whole step under one `jax.jit`.
+
+Its threads are its own, as many as there are cores in every row.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +9,10 @@ import importlib.util
 from typing import Any
 
 import torch
-from torch import Tensor, nn
 
+from backlit.bench.jax_network import Arrays, JaxNetwork, captured_for_jax, jax_network, to_jax
 from backlit.bench.peers import Losses, StepOf
-from backlit.bench.rows import GameRow, Row
+from backlit.bench.rows import GameRow, Row, SupervisedRow
 from backlit.devices import on_gpu
 from backlit.errors import RecipeError
 
@@ -20,134 +23,163 @@ def jax_missing(row: Row) -> str | None:
         return "its rows are measured on the CPU"
     if importlib.util.find_spec("jax") is None:
         return "jax is not installed"
-    built = row.build()
     try:
-        for network in built if isinstance(built, tuple) else (built,):
-            _layers(network)
+        if isinstance(row, GameRow):
+            generator, discriminator = row.build()
+            captured_for_jax(generator, torch.zeros(row.batch, row.latent))
+            captured_for_jax(discriminator, row.batches()[0])
+        else:
+            captured_for_jax(row.build(), row.batches()[0][0])
     except RecipeError as error:
         return str(error)
     return None
 
 
 def jax_step(row: Row) -> StepOf:
-    """A new training step of the row in JAX, the same weights and mathematics."""
-    import jax
-    from jax import numpy as jnp
+    """A new training step of the row in JAX, the same weights and mathematics, in float32.
 
-    lr, (b1, b2) = row.adam
+    The losses are JAX's arrays, and may still be computed when they are returned.
+    """
+    return _game(row) if isinstance(row, GameRow) else _supervised(row)
 
-    def forward(kinds: list[Any], weights: Any, x: Any) -> Any:
-        linear = iter(weights)
-        for kind in kinds:
-            if kind == "linear":
-                w, b = next(linear)
-                x = x @ w.T + b
-            else:
-                x = jnp.where(x > 0, x, kind * x)
-        return x
 
-    def adam(state: Any, grads: Any) -> Any:
+class _Adam:
+    """Adam over the weights of one network: t, weights, first and second moments."""
+
+    def __init__(self, row: Row):
+        self.lr, (self.b1, self.b2) = row.adam
+
+    def start(self, network: JaxNetwork) -> Any:
+        import jax
+        from jax import numpy as jnp
+
+        zeros = jax.tree.map(jnp.zeros_like, network.weights)
+        return jnp.float32(0), network.weights, zeros, jax.tree.map(jnp.zeros_like, zeros)
+
+    def update(self, state: Any, grads: Arrays) -> Any:
+        import jax
+        from jax import numpy as jnp
+
+        b1, b2 = self.b1, self.b2
         t, p, m, v = state
         t = t + 1
         m = jax.tree.map(lambda m, g: b1 * m + (1 - b1) * g, m, grads)
         v = jax.tree.map(lambda v, g: b2 * v + (1 - b2) * g * g, v, grads)
 
         def move(p: Any, m: Any, v: Any) -> Any:
-            return p - lr * (m / (1 - b1**t)) / (jnp.sqrt(v / (1 - b2**t)) + 1e-8)
+            return p - self.lr * (m / (1 - b1**t)) / (jnp.sqrt(v / (1 - b2**t)) + 1e-8)
 
         return t, jax.tree.map(move, p, m, v), m, v
 
-    def start(weights: Any) -> Any:
-        zeros = jax.tree.map(jnp.zeros_like, weights)
-        return jnp.float32(0), weights, zeros, jax.tree.map(jnp.zeros_like, weights)
 
-    def softplus_mean(x: Any) -> Any:
-        return jax.nn.softplus(x).mean()
+def _supervised(row: SupervisedRow) -> StepOf:
+    import jax
+    from jax import numpy as jnp
 
-    if isinstance(row, GameRow):
-        kinds_g, kinds_d = ([*_layers(n)[0]] for n in row.build())
-        state = tuple(start(_layers(n)[1]) for n in row.build())
-        data: list[Any] = [jnp.asarray(x.numpy()) for x in row.batches()]
+    batches = [(to_jax(x), y.numpy()) for x, y in row.batches()]
+    network, adam = jax_network(row.build(), row.batches()[0][0]), _Adam(row)
 
-        def update(state: Any, real: Any, z_d: Any, z_g: Any) -> Any:
-            g, d = state
-            fake = forward(kinds_g, g[1], z_d)
+    def one(state: Any, buffers: Arrays, x: Any, y: Any) -> Any:
+        def cost(weights: Arrays) -> Any:
+            scores, new = network.run(weights, buffers, x)
+            logs = jax.nn.log_softmax(scores)  # over the classes: they are last here
+            return -jnp.take_along_axis(logs, y[..., None], -1).mean(), new
 
-            def d_loss(w: Any) -> Any:
-                scores = forward(kinds_d, w, real), forward(kinds_d, w, fake)
-                return softplus_mean(-scores[0]) + softplus_mean(scores[1])
+        (loss, new), grads = jax.value_and_grad(cost, has_aux=True)(state[1])
+        return adam.update(state, grads), new, {"loss": loss}
 
-            loss_d, grads = jax.value_and_grad(d_loss)(d[1])
-            d = adam(d, grads)
-
-            def g_loss(w: Any) -> Any:
-                return softplus_mean(-forward(kinds_d, d[1], forward(kinds_g, w, z_g)))
-
-            loss_g, grads = jax.value_and_grad(g_loss)(g[1])
-            return (adam(g, grads), d), {"loss_d": loss_d, "loss_g": loss_g}
-
-        def drawn(state: Any, real: Any, key: Any) -> Any:
-            z = jax.random.normal(key, (2, row.batch, row.latent))
-            return update(state, real, z[0], z[1])
-
-        given_noise = jax.jit(update, donate_argnums=0)
-        drawing = jax.jit(drawn, donate_argnums=0)
-
-        def advance(state: Any, index: int, exact: bool) -> Any:
-            real = data[index % len(data)]
-            if exact:
-                noise = row.noise(index)
-                z = (jnp.asarray(noise[name].numpy()) for name in ("D0/z", "G/z"))
-                return given_noise(state, real, *z)
-            return drawing(state, real, jax.random.key(index))
-
-    else:
-        kinds, weights = _layers(row.build())
-        state = start(weights)
-        data = [(jnp.asarray(x.flatten(1).numpy()), y.numpy()) for x, y in row.batches()]
-
-        def one(state: Any, x: Any, y: Any) -> Any:
-            def cost(w: Any) -> Any:
-                logs = jax.nn.log_softmax(forward(kinds, w, x))
-                return -jnp.take_along_axis(logs, y[:, None], 1).mean()
-
-            loss, grads = jax.value_and_grad(cost)(state[1])
-            return adam(state, grads), {"loss": loss}
-
-        jitted = jax.jit(one, donate_argnums=0)
-
-        def advance(state: Any, index: int, exact: bool) -> Any:
-            return jitted(state, *data[index % len(data)])
+    jitted = jax.jit(one, donate_argnums=(0, 1))
+    now = adam.start(network), network.buffers
 
     def step(index: int, exact: bool = False) -> Losses:
-        nonlocal state
-        state, losses = advance(state, index, exact)
-        jax.block_until_ready(state)
-        return {name: torch.tensor(float(value)) for name, value in losses.items()}
+        nonlocal now
+        *now, losses = jitted(*now, *batches[index % len(batches)])
+        return losses
 
     return step
 
 
-def _layers(network: nn.Module) -> tuple[list[Any], list[Any]]:
-    """A chain of linear maps and rectifiers: what each layer is, and the weights as arrays."""
-    kinds: list[Any] = []
-    weights: list[Any] = []
-    for layer in network.modules():
-        if isinstance(layer, nn.Linear):
-            kinds.append("linear")
-            weights.append((_array(layer.weight), _array(layer.bias)))
-        elif isinstance(layer, nn.ReLU):
-            kinds.append(0.0)
-        elif isinstance(layer, nn.LeakyReLU):
-            kinds.append(layer.negative_slope)
-        elif next(layer.children(), None) is None:
-            raise RecipeError(
-                f"the JAX peer knows fully connected rows, not {type(layer).__name__}"
-            )
-    return kinds, weights
-
-
-def _array(tensor: Tensor) -> Any:
+def _game(row: GameRow) -> StepOf:
+    import jax
     from jax import numpy as jnp
 
-    return jnp.asarray(tensor.detach().numpy().copy())
+    batches = [to_jax(x) for x in row.batches()]
+    built = row.build()
+    g = jax_network(built[0], torch.zeros(row.batch, row.latent))
+    d = jax_network(built[1], row.batches()[0])
+    adam = _Adam(row)
+    wasserstein = row.loss == "wasserstein"
+
+    def softplus_mean(x: Any) -> Any:
+        return jax.nn.softplus(x).mean()
+
+    def loss_of_d(weights: Arrays, buffers: Arrays, real: Any, fake: Any, noise: Arrays) -> Any:
+        def slope_of(x: Any, buffers: Arrays) -> tuple[Any, Any, Arrays]:
+            """Scores of x, their slope in x, a row a sample, and new buffers."""
+            scores, back, new = jax.vjp(lambda x: d.run(weights, buffers, x), x, has_aux=True)
+            (slope,) = back(jnp.ones_like(scores))
+            return scores, slope.reshape(row.batch, -1), new
+
+        penalty: Any = 0.0
+        if row.penalty == "r1":
+            real_scores, slope, buffers = slope_of(real, buffers)
+            penalty = 0.5 * jnp.square(slope).sum(1).mean()
+        else:
+            real_scores, buffers = d.run(weights, buffers, real)
+        fake_scores, buffers = d.run(weights, buffers, fake)
+        if wasserstein:
+            loss = fake_scores.mean() - real_scores.mean()
+        else:
+            loss = softplus_mean(-real_scores) + softplus_mean(fake_scores)
+        if row.penalty == "gradient_penalty":
+            epsilon = noise["D0/epsilon"]
+            _, slope, buffers = slope_of(epsilon * real + (1 - epsilon) * fake, buffers)
+            penalty = 10 * jnp.square(jnp.sqrt(jnp.square(slope).sum(1)) - 1).mean()
+        return loss + penalty, (loss, buffers)
+
+    def loss_of_g(weights: Arrays, buffers: Any, d_weights: Arrays, z: Any) -> Any:
+        fake, g_buffers = g.run(weights, buffers[0], z)
+        scores, d_buffers = d.run(d_weights, buffers[1], fake)
+        loss = -scores.mean() if wasserstein else softplus_mean(-scores)
+        return loss, (g_buffers, d_buffers)
+
+    def update(states: Any, buffers: Any, real: Any, noise: Arrays) -> Any:
+        (state_g, state_d), (g_buffers, d_buffers) = states, buffers
+        fake, g_buffers = g.run(state_g[1], g_buffers, noise["D0/z"])
+        (_, (loss, d_buffers)), grads = jax.value_and_grad(loss_of_d, has_aux=True)(
+            state_d[1], d_buffers, real, fake, noise
+        )
+        losses = {"loss_d": loss}
+        state_d = adam.update(state_d, grads)
+        if row.with_g:
+            (losses["loss_g"], (g_buffers, d_buffers)), grads = jax.value_and_grad(
+                loss_of_g, has_aux=True
+            )(state_g[1], (g_buffers, d_buffers), state_d[1], noise["G/z"])
+            state_g = adam.update(state_g, grads)
+        return (state_g, state_d), (g_buffers, d_buffers), losses
+
+    def drawn(states: Any, buffers: Any, real: Any, key: Any) -> Any:
+        keys = jax.random.split(key, 3)
+        shape = (row.batch, row.latent)
+        noise = {
+            "D0/z": jax.random.normal(keys[0], shape),
+            "G/z": jax.random.normal(keys[1], shape),
+            "D0/epsilon": jax.random.uniform(keys[2], (row.batch, *(1,) * (real.ndim - 1))),
+        }
+        return update(states, buffers, real, noise)
+
+    given_noise = jax.jit(update, donate_argnums=(0, 1))
+    drawing = jax.jit(drawn, donate_argnums=(0, 1))
+    now = (adam.start(g), adam.start(d)), (g.buffers, d.buffers)
+
+    def step(index: int, exact: bool = False) -> Losses:
+        nonlocal now
+        real = batches[index % len(batches)]
+        if exact:
+            noise = {name: to_jax(tensor) for name, tensor in row.noise(index).items()}
+            *now, losses = given_noise(*now, real, noise)
+        else:
+            *now, losses = drawing(*now, real, jax.random.key(index))
+        return losses
+
+    return step

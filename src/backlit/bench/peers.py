@@ -12,11 +12,19 @@ from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 
 from backlit.bench.rows import GameRow, Row, SupervisedRow
-from backlit.devices import on_gpu
+from backlit.devices import on_gpu, wait_for_devices
 
 Losses = dict[str, Tensor]
 # Step number, and whether to use exactly the noise that Backlit draws in that step.
 StepOf = Callable[[int, bool], Losses]
+
+
+def wait_for(losses: Losses) -> Losses:
+    """A step's losses once all of it has been computed: GPUs and JAX go on behind its back."""
+    wait_for_devices()
+    for value in losses.values():
+        float(value)
+    return losses
 
 
 @dataclass(frozen=True)

@@ -135,7 +135,13 @@ _ALL = (
         _compiler_missing,
         compiled=True,
     ),
-    Way("jax", "the whole step under jax.jit, float32", jax_step, jax_missing, compiled=True),
+    Way(
+        "jax",
+        "the whole step under one jax.jit, float32, pictures channels last",
+        jax_step,
+        jax_missing,
+        compiled=True,
+    ),
 )
 WAYS: dict[str, Way] = {way.name: way for way in _ALL}
 
