@@ -3,7 +3,7 @@
 import importlib.util
 import json
 import math
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -28,7 +28,7 @@ from backlit.bench import (
     run_rows,
     table,
 )
-from backlit.bench.interleaved import timed
+from backlit.bench.interleaved import measure, timed
 from backlit.bench.peers import Style, torch_step
 from backlit.bench.roof import higher
 from backlit.bench.rows import trained
@@ -200,6 +200,26 @@ def test_samples_are_taken_in_turns():
     assert [i for name, i in order if name == "a"] == [5, 5, 6, 7]
     assert all(len(t) == 3 for t in times.values())
     assert read == [name for name, _ in order]  # each sample ends when its last step is done
+
+
+def test_what_slows_others_down_is_timed_after_them(monkeypatch):
+    taken = []
+
+    def timed_(ways, plan, say):
+        taken.append(list(ways))
+        return timed(ways, plan, say)
+
+    quick(monkeypatch)
+    monkeypatch.setitem(WAYS, "eager bf16", replace(WAYS["eager bf16"], apart=True))
+    monkeypatch.setattr("backlit.bench.interleaved.OURS", "backlit plain")
+    monkeypatch.setattr("backlit.bench.interleaved.timed", timed_)
+    row = measure("tests.bench.tiny:CLASSES", Plan(pairs=2, steps=2, alone=False, ways=EAGER))
+    assert taken == [
+        ["backlit plain", "eager float32", "eager fused"],
+        ["backlit plain", "eager bf16"],
+    ]
+    assert set(row["speedup"]) == set(EAGER) - {"backlit plain"}
+    assert all(row["ways"][name]["median_s"] > 0 for name in EAGER)
 
 
 def test_ratio_and_its_interval():

@@ -21,7 +21,7 @@ from backlit.bench.alone import alone
 from backlit.bench.peers import StepOf, Style, torch_step, wait_for
 from backlit.bench.roof import needs
 from backlit.bench.rows import find_row, trained
-from backlit.bench.ways import OURS, REFERENCE, WAYS, build
+from backlit.bench.ways import OURS, REFERENCE, WAYS, Way, build
 from backlit.devices import wait_for_devices
 from backlit.errors import BacklitError
 
@@ -76,7 +76,11 @@ def _measure(row_name: str, plan: Plan, say: Say) -> dict[str, Any]:
     found: dict[str, Any] = {}
     steps: dict[str, tuple[StepOf, int]] = {}
     losses: dict[str, list[dict[str, float]]] = {}
-    for way in (WAYS[name] for name in plan.ways):
+    times: dict[str, list[float]] = {}
+    speedup: dict[str, dict[str, float]] = {}
+
+    def begin(way: Way) -> bool:
+        """Takes an alternative's first steps; says whether it can."""
         say(f"{row.name}: {way.name}, the first {plan.steps} steps")
         reason = way.missing(row)
         if reason is None:
@@ -88,7 +92,21 @@ def _measure(row_name: str, plan: Plan, say: Say) -> dict[str, Any]:
                 steps.pop(way.name, None)
                 reason = "failed: " + " ".join(str(error).split())[:200]
         found[way.name] = {"missing": reason} if reason else {}
-    times = timed(steps, plan, lambda turn: say(f"{row.name}: {turn} of {plan.pairs} samples"))
+        return reason is None
+
+    def compare(names: Sequence[str]) -> None:
+        """Times alternatives in turns."""
+        told = f"{row.name}: {{}} of {plan.pairs} samples"
+        some = timed({n: steps[n] for n in names}, plan, lambda turn: say(told.format(turn)))
+        ours = some.get(OURS)
+        speedup.update({n: ratio(t, ours) for n, t in some.items() if ours and n != OURS})
+        times.update(some | times)
+
+    ways = [WAYS[name] for name in plan.ways]
+    compare([way.name for way in ways if not way.apart and begin(way)])
+    for way in ways:
+        if way.apart and begin(way):
+            compare([name for name in (OURS, way.name) if name in steps])
     for name, samples in times.items():
         median = statistics.median(samples)
         found[name] |= {
@@ -105,7 +123,6 @@ def _measure(row_name: str, plan: Plan, say: Say) -> dict[str, Any]:
         for name in times:
             say(f"{row.name}: {name}, memory and compile time")
             found[name] |= alone(row_name, WAYS[name], plan.device)
-    ours = times.get(OURS)
     counted = torch_step(replace(row, device="cpu"), Style(frozen=True))
     return {
         "about": row.about,
@@ -114,9 +131,7 @@ def _measure(row_name: str, plan: Plan, say: Say) -> dict[str, Any]:
         "pairs": plan.pairs,
         "steps_compared": plan.steps,
         "ways": found,
-        "speedup": {
-            name: ratio(samples, ours) for name, samples in times.items() if ours and name != OURS
-        },
+        "speedup": speedup,
         "needs": asdict(needs(counted, trained(row))),
     }
 

@@ -29,6 +29,7 @@ class Way:
         missing: why it cannot run a row here, or None.
         compiled: whether it compiles before its first step.
         full_only: left out of a quick run.
+        apart: measured after the others, in turns with Backlit alone, for it slows others down.
     """
 
     name: str
@@ -37,6 +38,7 @@ class Way:
     missing: Callable[[Row], str | None]
     compiled: bool = False
     full_only: bool = False
+    apart: bool = False
 
 
 def backlit_step(row: Row, mode: str, probed: bool = False, one_stage: bool = False) -> StepOf:
@@ -137,10 +139,13 @@ _ALL = (
     ),
     Way(
         "jax",
-        "the whole step under one jax.jit, float32, pictures channels last",
+        "the whole step under one jax.jit, float32, pictures channels last; measured after the "
+        "others, in turns with Backlit alone",
         jax_step,
         jax_missing,
         compiled=True,
+        # In turns with it each step of PyTorch or Backlit takes up to a seventh longer.
+        apart=True,
     ),
 )
 WAYS: dict[str, Way] = {way.name: way for way in _ALL}
