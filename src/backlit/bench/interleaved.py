@@ -116,7 +116,7 @@ def _measure(row_name: str, plan: Plan, say: Say) -> dict[str, Any]:
             "threads": steps[name][1],
             **_differences(losses[name], losses.get(REFERENCE, losses[name])),
         }
-    del steps
+    steps.clear()
     gc.collect()
     torch.compiler.reset()
     if plan.alone:
