@@ -140,18 +140,22 @@ def _elsewhere(name: str, title: str, text: str) -> str:
     found = _measured(name)
     if not found:
         return ""
-    return "\n\n".join([f"## {title}", f"{text} {_machine(found)}", _summary(found)])
+    losing = f"### Where Backlit loses\n\n{_lost(found)}"
+    return "\n\n".join([f"## {title}", f"{text} {_machine(found)}", _summary(found), losing])
 
 
 def _losing(found: dict[str, Any]) -> str:
+    doubts = [f"**{name}**: {text}" for name, text in DOUBTS.items() if name in found["rows"]]
+    return "\n\n".join(["## Where Backlit loses", _lost(found), *doubts])
+
+
+def _lost(found: dict[str, Any]) -> str:
     lines = [
         f"- **{name}** against {way}: {r['ratio']:.2f}x [{r['low']:.2f}, {r['high']:.2f}]"
         + ("" if r["high"] < 1 else ", too close to call")
         for name, way, r in losses_of(found)
     ]
-    told = "\n".join(lines) or "By the medians above, in no row."
-    doubts = [f"**{name}**: {text}" for name, text in DOUBTS.items() if name in found["rows"]]
-    return "\n\n".join(["## Where Backlit loses", told, *doubts])
+    return "\n".join(lines) or "By the medians above, in no row."
 
 
 def _roofs(found: dict[str, Any]) -> str:
