@@ -102,7 +102,7 @@ def main() -> None:
                 if found[part]:
                     wall, cpu = found[part]["wall_s"], found[part]["cpu_s"]
                     print(f"  {part}: {wall:.1f} s, processor {cpu:.1f} s")
-    print(record.write("compile_time", rows))
+    print(record.write(record.by_processor("compile_time"), rows))
 
 
 if __name__ == "__main__":

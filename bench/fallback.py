@@ -116,7 +116,7 @@ def main() -> None:
         for way, found in ratios.items():
             low, middle, high = found["low"], found["median"], found["high"]
             print(f"{name}: plain Backlit is {middle:.2f}x {way} ({low:.2f} to {high:.2f})")
-    print(record.write("fallback", rows))
+    print(record.write(record.by_processor("fallback"), rows))
 
 
 if __name__ == "__main__":

@@ -48,7 +48,7 @@ def main() -> None:
             "every_50_steps": {k: 1 + (every[k] - 1) / 50 for k in ("ratio", "low", "high")},
         }
         print(name, found[name], flush=True)
-    print(record.write("probes", found))
+    print(record.write(record.by_processor("probes"), found))
 
 
 if __name__ == "__main__":

@@ -26,6 +26,11 @@ def machine() -> dict[str, Any]:
     }
 
 
+def by_processor(name: str) -> str:
+    """The name of results whose figures belong to a kind of processor: docs/speed.md shows each."""
+    return name if torch.cpu._is_amx_tile_supported() else f"{name}_without_amx"
+
+
 def write(name: str, found: dict[str, Any]) -> Path:
     """Writes results/NAME.json; returns its path."""
     RESULTS.mkdir(exist_ok=True)

@@ -22,17 +22,10 @@ from typing import Any
 
 import record
 
-from backlit.bench import FULL, QUICK, ROWS, machine, probe_cost, run_rows, table
+from backlit.bench import FULL, QUICK, ROWS, probe_cost, run_rows, table
 
 PROBED = ("mlp-gan", "dcgan-32")
 PAGE = Path(__file__).parents[1] / "tools" / "speed_page.py"
-
-
-def results_of(device: str) -> str:
-    """The name of the results that this machine's figures belong to."""
-    if device != "cpu":
-        return "speed_cuda"
-    return "speed" if machine()["amx"] else "speed_without_amx"
 
 
 def main() -> None:
@@ -45,7 +38,7 @@ def main() -> None:
     plan = replace(QUICK if chosen.quick else FULL, device=chosen.device)
     if chosen.alone:
         plan = replace(plan, steps=FULL.steps, alone=True)
-    name = results_of(chosen.device)
+    name = record.by_processor("speed") if chosen.device == "cpu" else "speed_cuda"
     path = record.RESULTS / f"{name}.json"
     old = json.loads(path.read_text()) if path.exists() else {}
     # record.write puts its own "machine" beside; the benchmark's says more.
