@@ -103,8 +103,8 @@ def page(found: dict[str, Any]) -> str:
             "_without_amx",
             "Without AMX",
             "Two cores whose bfloat16 products are twice as fast as float32 ones, not seven times. "
-            "An LSTM's ratio differs from run to run here too: to eager bf16 it was 0.96x in the run "
-            "before the one below.",
+            "An LSTM's ratio differs from run to run here too: to eager bf16 it was 0.96x in the "
+            "run before the one below.",
         ),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
