@@ -1,5 +1,7 @@
 """A step that was compiled before is called without being lowered, while all is as it was."""
 
+import json
+
 import pytest
 import torch
 from torch import nn
@@ -8,7 +10,10 @@ from backlit.folders import cache_folder
 from backlit.gan import Game
 from backlit.lower import compiler_available
 from backlit.lower.kernel_file import kernel_file, measured_since, write_kernels
+from backlit.lower.rolled_call import RolledCall
+from backlit.nets import SequenceClassifier
 from backlit.step import step as steps
+from backlit.supervised import Supervised
 
 pytestmark = pytest.mark.skipif(not compiler_available(), reason="no C++ compiler")
 
@@ -49,6 +54,33 @@ def test_lowered_once_for_the_same_step(lowered):
     played(batch=6)
     played(precision="bfloat16")
     assert len(lowered) == 3
+
+
+def learned():
+    """The losses of a small LSTM over three steps, whose time steps are compiled once."""
+    torch.manual_seed(0)
+    learner = Supervised(SequenceClassifier(8, 6, 8), "cross_entropy", classifier=False)
+    batch = torch.randn(6, 24, 8), torch.arange(6)
+    assert learner.prepare(batch, "compiled") == "compiled"
+    (step,) = learner.steps.values()
+    assert isinstance(step._call, RolledCall)
+    return [float(learner.step(batch, index)["loss"]) for index in range(3)]
+
+
+def test_a_recurrent_net_goes_on_from_its_pieces(lowered):
+    first = learned()
+    assert learned() == first and len(lowered) == 1
+    (place,) = (cache_folder() / "lowered").iterdir()
+    kept = place.read_text()
+    plan = json.loads(kept)["plan"]
+    assert len(plan["calls"]) > 24 and len(json.loads(kept)["compiled"]) < 10
+    plan["calls"][0][1][0] = 10**6  # a wire that is not there
+    place.write_text(json.dumps(json.loads(kept) | {"plan": plan}))
+    assert learned() == first and len(lowered) == 2
+    assert place.read_text() == kept
+    (some, *_) = cache_folder().glob("compiled/*/step.py")
+    some.write_text(some.read_text()[:1000])
+    assert learned() == first and len(lowered) == 3
 
 
 def test_several_steps_in_a_call_go_on_from_it(lowered):

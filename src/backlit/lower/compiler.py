@@ -25,7 +25,6 @@ from backlit.gates.base import aten
 from backlit.graph.backprop import output_wires, placeholders
 from backlit.graph.trace import real_like
 from backlit.lower import cache
-from backlit.lower.direct.call import direct_call
 from backlit.lower.early_kernels import early_kernels
 from backlit.lower.hold_gradients import hold_gradients
 from backlit.lower.hold_planes import hold_planes
@@ -40,6 +39,7 @@ from backlit.lower.one_trace import one_trace
 from backlit.lower.passes.common import value
 from backlit.lower.quick_compile import quick_compile
 from backlit.lower.roll import roll
+from backlit.lower.rolled_call import rolled_call
 from backlit.lower.vectors import widest_vectors
 
 # Its own cache writes pickles; ours keeps the result instead.
@@ -123,10 +123,7 @@ def compile_graph(
     parts: Any = rolled.named_children()
     calls = Counter(node.target for node in rolled.graph.nodes if node.op == "call_module")
     pieces = {name: _compiled(part, _examples(part), say, calls[name] > 1) for name, part in parts}
-    for node in rolled.graph.nodes:
-        if node.op == "call_module":
-            node.op, node.target = "call_function", pieces[node.target]
-    return direct_call(rolled)
+    return rolled_call(rolled, pieces)
 
 
 def _compiled(

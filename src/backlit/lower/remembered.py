@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,9 @@ from backlit.folders import cache_folder, keep_newest, source_sum, write_file
 from backlit.graph.origin import origin_of
 from backlit.lower import cache
 from backlit.lower.kernel_file import kernel_file, measured_since
+from backlit.lower.rolled_call import Plan, RolledCall
 
-_KEPT = 256  # files of some hundred bytes
+_KEPT = 256  # files of some hundred bytes; of a net unrolled over 64 steps 10 kB
 
 
 def name_of(
@@ -44,7 +46,7 @@ def name_of(
 
 def recall(
     name: str | None, say: Callable[[str], None] | None = None
-) -> tuple[cache.Kept, dict[str, str]] | None:
+) -> tuple[Callable[..., Any], dict[str, str]] | None:
     """The compiled form and the kernels chosen for it; None where either is not known.
 
     Args:
@@ -55,18 +57,30 @@ def recall(
         return None
     try:
         found = json.loads(_place(name).read_bytes())
-        key, stay, kernels = found["compiled"], found["stay"], found["kernels"]
-        call = cache.load(str(key), say, [int(position) for position in stay])
-        return None if call is None else (call, {str(k): str(v) for k, v in kernels.items()})
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        pieces: list[cache.Kept] = []
+        for key, stay in found["compiled"]:
+            piece = cache.load(str(key), say, [int(position) for position in stay])
+            if piece is None:
+                return None
+            pieces.append(piece)
+        kernels = {str(k): str(v) for k, v in found["kernels"].items()}
+        plan = found["plan"]
+        return (RolledCall(pieces, Plan(**plan)) if plan else pieces[0]), kernels
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
         return None  # lowered anew, and then remembered anew
 
 
 def remember(name: str | None, call: Callable[..., Any], kernels: Mapping[str, str]) -> None:
-    """Lets `recall` find a compiled form, if it is kept as a whole."""
-    if name is None or not isinstance(call, cache.Kept):
+    """Lets `recall` find a compiled form, if it or all its pieces are kept."""
+    plan, pieces = (call.plan, call.pieces) if isinstance(call, RolledCall) else (None, [call])
+    kept = [piece for piece in pieces if isinstance(piece, cache.Kept)]
+    if name is None or len(kept) < len(pieces):
         return
-    found = {"compiled": call.key, "stay": list(call.stay), "kernels": dict(kernels)}
+    found = {
+        "compiled": [(piece.key, list(piece.stay)) for piece in kept],
+        "plan": plan and asdict(plan),
+        "kernels": dict(kernels),
+    }
     place = _place(name)
     with suppress(OSError):  # the next process lowers it anew
         place.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
