@@ -11,6 +11,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import jax
+from jax import lax
+from jax import numpy as jnp
 from torch import Tensor, nn
 from torch.fx import GraphModule, Node
 from torch.fx.node import map_arg
@@ -105,9 +108,6 @@ def _call(node: Node, given: Any, network: nn.Module) -> Any:
 
 
 def _lstm(x: Any, weights: Sequence[Any], batch_first: bool) -> Any:
-    import jax
-    from jax import numpy as jnp
-
     w_ih, w_hh, b_ih, b_hh = weights
     x = x.swapaxes(0, 1) if batch_first else x  # (T, N, inputs)
     zeros = jnp.zeros((x.shape[1], w_hh.shape[1]))
@@ -119,14 +119,12 @@ def _lstm(x: Any, weights: Sequence[Any], batch_first: bool) -> Any:
         h = jax.nn.sigmoid(o) * jnp.tanh(c)
         return (h, c), h
 
-    _, z = jax.lax.scan(step, (zeros, zeros), x @ w_ih.T + (b_ih + b_hh))
+    _, z = lax.scan(step, (zeros, zeros), x @ w_ih.T + (b_ih + b_hh))
     return z.swapaxes(0, 1) if batch_first else z
 
 
 def to_jax(tensor: Tensor, kernel: bool = False) -> Any:
     """The tensor as an array of JAX's own; four dimensions in the order that is used here."""
-    from jax import numpy as jnp
-
     if tensor.dim() == 4:
         tensor = tensor.permute(2, 3, 1, 0) if kernel else tensor.permute(0, 2, 3, 1)
     return jnp.asarray(tensor.detach().contiguous().numpy().copy())
@@ -148,8 +146,6 @@ def _convolution(
     more: list[int],
     groups: int,
 ) -> Any:
-    from jax import lax
-
     how = ("NHWC", "HWIO", "NHWC")
     if groups != 1 or any(d != 1 for d in dilation):
         raise RecipeError("the JAX peer knows convolutions without groups and dilation")
@@ -166,9 +162,7 @@ def _convolution(
 def _batch_norm(
     x: Any, w: Any, b: Any, mean: Any, var: Any, training: bool, momentum: float, eps: float
 ) -> tuple[Any, ...]:
-    from jax import lax
-
-    axes = tuple(range(x.ndim - 1)) if x.ndim == 4 else (0,)
+    axes = tuple(range(x.ndim - 1))
     now_mean, now_var = x.mean(axes), x.var(axes)
     n = x.size // x.shape[-1]
     scale = lax.rsqrt(now_var + eps)
@@ -184,9 +178,6 @@ def _batch_norm(
 def _max_pool(
     x: Any, size: list[int], stride: list[int] | None = None, padding: list[int] | int = 0
 ) -> tuple[Any]:
-    from jax import lax
-    from jax import numpy as jnp
-
     ends = [padding] * 2 if isinstance(padding, int) else padding * (2 // len(padding))
     window, step = (1, *size, 1), (1, *(stride or size), 1)
     pads = ((0, 0), *((p, p) for p in ends), (0, 0))
@@ -210,41 +201,14 @@ def _view(x: Any, shape: list[int]) -> Any:
 
 
 def _cat(parts: list[Any], dim: int = 0) -> Any:
-    from jax import numpy as jnp
-
     return jnp.concatenate(parts, _axis(parts[0], dim))
 
 
-def _stack(parts: list[Any], dim: int = 0) -> Any:
-    from jax import numpy as jnp
-
-    return jnp.stack(parts, dim)
-
-
-def _zeros(shape: list[int]) -> Any:
-    from jax import numpy as jnp
-
-    return jnp.zeros(shape)
-
-
-def _named(name: str) -> Callable[[Any], Any]:
-    def call(x: Any) -> Any:
-        import jax
-
-        return getattr(jax.nn, name)(x)
-
-    return call
-
-
 def _leaky_relu(x: Any, slope: float = 0.01) -> Any:
-    from jax import numpy as jnp
-
     return jnp.where(x > 0, x, slope * x)
 
 
 def _split(x: Any, size: int, dim: int = 0) -> Any:
-    from jax import numpy as jnp
-
     return jnp.split(x, list(range(size, x.shape[dim], size)), dim)
 
 
@@ -266,16 +230,16 @@ _OPERATIONS: dict[Any, Callable[..., Any]] = {
     aten.max_pool2d_with_indices.default: _max_pool,
     aten._adaptive_avg_pool2d.default: _adaptive_average,
     aten.mean.dim: _mean,
-    aten.relu.default: _named("relu"),
+    aten.relu.default: jax.nn.relu,
     aten.leaky_relu.default: _leaky_relu,
-    aten.tanh.default: _named("tanh"),
-    aten.sigmoid.default: _named("sigmoid"),
+    aten.tanh.default: jnp.tanh,
+    aten.sigmoid.default: jax.nn.sigmoid,
     aten.view.default: _view,
     aten._unsafe_view.default: _view,
     aten.clone.default: lambda x: x,
     aten.cat.default: _cat,
-    aten.zeros.default: _zeros,
-    aten.stack.default: _stack,  # 3
+    aten.zeros.default: jnp.zeros,
+    aten.stack.default: jnp.stack,  # 3
     aten.split.Tensor: _split,  # 3
     aten.select.int: lambda x, dim, index: x.take(index, dim),  # 3
     aten.unbind.int: lambda x, dim=0: [x.take(i, dim) for i in range(x.shape[dim])],  # 3

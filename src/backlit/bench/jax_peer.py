@@ -1,28 +1,24 @@
-"""JAX, where it is installed: a row's whole step under one `jax.jit`.
+"""JAX: a row's whole step under one `jax.jit`; imported only where JAX is installed.
 
 Its threads are its own, as many as there are cores in every row.
 """
 
 from __future__ import annotations
 
-import importlib.util
 from typing import Any
 
+import jax
 import torch
+from jax import numpy as jnp
 
 from backlit.bench.jax_network import Arrays, JaxNetwork, captured_for_jax, jax_network, to_jax
 from backlit.bench.peers import Losses, StepOf
 from backlit.bench.rows import GameRow, Row, SupervisedRow
-from backlit.devices import on_gpu
 from backlit.errors import RecipeError
 
 
 def jax_missing(row: Row) -> str | None:
     """Why JAX cannot run a row here, or None."""
-    if on_gpu(row.device):
-        return "its rows are measured on the CPU"
-    if importlib.util.find_spec("jax") is None:
-        return "jax is not installed"
     try:
         if isinstance(row, GameRow):
             generator, discriminator = row.build()
@@ -50,16 +46,10 @@ class _Adam:
         self.lr, (self.b1, self.b2) = row.adam
 
     def start(self, network: JaxNetwork) -> Any:
-        import jax
-        from jax import numpy as jnp
-
         zeros = jax.tree.map(jnp.zeros_like, network.weights)
         return jnp.float32(0), network.weights, zeros, jax.tree.map(jnp.zeros_like, zeros)
 
     def update(self, state: Any, grads: Arrays) -> Any:
-        import jax
-        from jax import numpy as jnp
-
         b1, b2 = self.b1, self.b2
         t, p, m, v = state
         t = t + 1
@@ -73,9 +63,6 @@ class _Adam:
 
 
 def _supervised(row: SupervisedRow) -> StepOf:
-    import jax
-    from jax import numpy as jnp
-
     batches = [(to_jax(x), y.numpy()) for x, y in row.batches()]
     network, adam = jax_network(row.build(), row.batches()[0][0]), _Adam(row)
 
@@ -100,9 +87,6 @@ def _supervised(row: SupervisedRow) -> StepOf:
 
 
 def _game(row: GameRow) -> StepOf:
-    import jax
-    from jax import numpy as jnp
-
     batches = [to_jax(x) for x in row.batches()]
     built = row.build()
     g = jax_network(built[0], torch.zeros(row.batch, row.latent))

@@ -19,12 +19,11 @@ Losses = dict[str, Tensor]
 StepOf = Callable[[int, bool], Losses]
 
 
-def wait_for(losses: Losses) -> Losses:
-    """A step's losses once all of it has been computed: GPUs and JAX go on behind its back."""
+def wait_for(losses: Losses) -> None:
+    """Returns when the step that gave these has been computed: GPUs and JAX go on behind it."""
     wait_for_devices()
     for value in losses.values():
         float(value)
-    return losses
 
 
 @dataclass(frozen=True)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 
-from backlit.bench.jax_peer import jax_missing, jax_step
 from backlit.bench.peers import Losses, StepOf, Style, torch_step
 from backlit.bench.rows import GameRow, Row
+from backlit.devices import on_gpu
 from backlit.gan import Game
 from backlit.lower import compiler_available
 from backlit.step import AUTO, Optimiser
@@ -100,6 +101,22 @@ def _nothing(row: Row) -> str | None:
     return None
 
 
+def _jax_missing(row: Row) -> str | None:
+    if on_gpu(row.device):
+        return "its rows are measured on the CPU"
+    if importlib.util.find_spec("jax") is None:
+        return "jax is not installed"
+    from backlit.bench.jax_peer import jax_missing
+
+    return jax_missing(row)
+
+
+def _jax_step(row: Row) -> StepOf:
+    from backlit.bench.jax_peer import jax_step
+
+    return jax_step(row)
+
+
 _ALL = (
     Way(
         OURS,
@@ -141,8 +158,8 @@ _ALL = (
         "jax",
         "the whole step under one jax.jit, float32, pictures channels last; measured after the "
         "others, in turns with Backlit alone",
-        jax_step,
-        jax_missing,
+        _jax_step,
+        _jax_missing,
         compiled=True,
         # In turns with it each step of PyTorch or Backlit takes up to a seventh longer.
         apart=True,

@@ -4,16 +4,16 @@ import fcntl
 import os
 import tomllib
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from backlit.errors import RecipeError, RunError
 from backlit.train.checkpoint import Checkpoints
 from backlit.train.files import remove_leftovers, write_whole
-from backlit.train.fit_recipe import FitRecipe
+from backlit.train.load import load_recipe
 from backlit.train.log import RunLog
-from backlit.train.recipe import Recipe
-from backlit.train.sections import check, free_keys
+from backlit.train.sections import free_keys
 from backlit.train.toml import dumps
 
 _OURS = ("recipe.toml", "run.db", ".lock", "checkpoints", "samples", ".recipe.toml")
@@ -86,7 +86,10 @@ class RunFolder:
         text = dumps(recipe)
         found = self.recipe.exists()
         if found:
-            recorded = _with_newer_keys(read_recipe(self.path))
+            recorded = read_recipe(self.path)
+            # Keys that recipes have got since stand at their defaults: as it ran.
+            with suppress(RecipeError):  # made from Python, or of keys no longer known
+                recorded = tomllib.loads(load_recipe(self.recipe).text())
             free = free_keys(recorded)
             changed = compare(recorded, tomllib.loads(text), free)
             if changed:
@@ -122,20 +125,6 @@ def read_recipe(run: Path) -> dict[str, Any]:
         raise RunError(f"{run} is not a run folder: expected {path}, found no such file") from None
     except ValueError as error:
         raise RunError(f"{path} is damaged: {error}; bring it back from a copy") from error
-
-
-def _with_newer_keys(recorded: dict[str, Any]) -> dict[str, Any]:
-    """A recorded recipe with the keys that recipes have got since, at their defaults: as it ran."""
-    try:
-        if "generator" in recorded:
-            table = check(Recipe, recorded, "recipe.toml").model_dump()
-        elif "network" in recorded:
-            table = check(FitRecipe, recorded, "recipe.toml").model_dump()
-        else:
-            return recorded
-    except RecipeError:  # a key that is no longer known: what differs is named by it
-        return recorded
-    return tomllib.loads(dumps(table))
 
 
 def compare(
